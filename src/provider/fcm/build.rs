@@ -7,7 +7,7 @@
 //! as it is, and the rest is filled in where these say nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::common::{DATA_MAX, begin, beside, check_size, end, lifetime, own_lifetime, priority};
 use super::fields::{MessageFields, MessageValue, write_texts};
@@ -243,13 +243,14 @@ impl<'a> SaidObjects<'a> {
         let native = &notification.native;
         // Android's own texts stand before the common ones: these are then said in vain.
         let own = self.own_notification();
-        let has_own = |name| own.is_some_and(|own| own.has(name));
         let texts = [
             ("title", "title", &*notification.title),
             ("body", "message", &*notification.message),
         ];
         for (name, by, text) in texts {
-            if !text.is_empty() && has_own(name) {
+            let own = own.and_then(|own| own.get(name));
+            let is_other = own.is_some_and(|own| own.text().is_none_or(|own| *own != *text));
+            if !text.is_empty() && is_other {
                 return Err(beside(&format!("{}/{name}", self.own_path()), by));
             }
         }
@@ -267,6 +268,10 @@ impl<'a> SaidObjects<'a> {
         let image = SaidValue::of(native, "image");
         let image = image.map(|image| schema::read(&schema::IMAGE, &image, unused));
         if let Some(node) = image.transpose()?.flatten() {
+            let own = self.own_notification().and_then(|own| own.get("image"));
+            if own.is_some_and(|own| own.text() != node.text()) {
+                return Err(beside(&format!("{}/image", self.own_path()), "image"));
+            }
             fill(
                 &mut self.notification,
                 "notification",
@@ -384,6 +389,7 @@ impl<'a> SaidObjects<'a> {
         if shown + of_data <= DATA_MAX {
             return Ok(());
         }
+        let extended: HashSet<&str> = notification.extend.iter().map(|it| &*it.key).collect();
         let mut parts = Vec::new();
         for (path, fields) in [
             ("notification", Some(&self.notification)),
@@ -402,9 +408,8 @@ impl<'a> SaidObjects<'a> {
                 (at, key.len() + text.len())
             })),
             None => parts.extend(common().map(|(key, len)| {
-                let is_extended = notification.extend.iter().any(|it| *it.key == *key);
                 let at = match key {
-                    _ if is_extended => "extend".to_owned(),
+                    _ if extended.contains(key) => "extend".to_owned(),
                     "message" if !notification.message.is_empty() => key.to_owned(),
                     key => format!("data/{}", texts::reference(key)),
                 };
@@ -474,13 +479,16 @@ fn shown<'a>(
             add(name, name, said.text()?.into());
         }
     }
+    let category = &*notification.category;
     match SaidValue::of(native, "click_action") {
-        Some(said) => add("click_action", "click_action", said.text()?.into()),
-        None => add(
-            "click_action",
-            "category",
-            Cow::Borrowed(&*notification.category),
-        ),
+        Some(said) => {
+            let action = said.text()?;
+            if !category.is_empty() && *action != *category {
+                return Err(beside("click_action", "category"));
+            }
+            add("click_action", "click_action", action.into());
+        }
+        None => add("click_action", "category", Cow::Borrowed(category)),
     }
     match notification.badge {
         Some(badge) if badge < 0 => {
@@ -563,7 +571,8 @@ fn data(notification: &Notification, shows: bool, site: Site) -> Result<AppData<
             }
             Datum::Json(raw) => raw.get().into(),
         };
-        if key == "message" && !shows && !is_extended && *text != *notification.message {
+        let is_beside = key == "message" && !shows && !notification.message.is_empty();
+        if is_beside && !is_extended && *text != *notification.message {
             return Err(beside("data/message", "message"));
         }
         data.insert(key, text);

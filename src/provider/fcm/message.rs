@@ -8,7 +8,7 @@
 //!                      └─ the target                             └────────┴─ the time to live
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -123,9 +123,13 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
         .map(|(key, value)| key.len() + value.len())
         .sum();
     if size > DATA_MAX {
+        let extended: HashSet<&str> = notification.extend.iter().map(|it| &*it.key).collect();
         let parts = data.iter().map(|(key, value)| {
-            let is_extended = notification.extend.iter().any(|it| *it.key == **key);
-            let at = if is_extended { "extend" } else { *key };
+            let at = if extended.contains(key) {
+                "extend"
+            } else {
+                *key
+            };
             (at.to_owned(), key.len() + value.len())
         });
         check_size(parts.collect()).map_err(|fault| fault.error)?;

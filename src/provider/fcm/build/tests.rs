@@ -132,6 +132,27 @@ fn a_plain_message_is_what_the_style_says() {
 }
 
 #[test]
+fn what_is_said_twice_is_no_contradiction() {
+    check(
+        SHOWN,
+        concat!(
+            r#""message":"m","title":"t","category":"C","click_action":"C","#,
+            r#""android":{"notification":{"body":"m","title":"t"}}"#
+        ),
+        concat!(
+            r#","notification":{"title":"t","body":"m"},"#,
+            r#""android":{"notification":{"title":"t","body":"m","click_action":"C"}}"#
+        ),
+    );
+    // Nor is there one where no message is said.
+    check(
+        SHOWN,
+        r#""data":{"message":"hi"}"#,
+        r#","data":{"message":"hi"},"android":{}"#,
+    );
+}
+
+#[test]
 fn the_key_notification_says_what_the_style_does_not() {
     check(
         DATA,

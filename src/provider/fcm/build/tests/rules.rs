@@ -231,6 +231,16 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "stands beside message, which says something else",
     ),
     (
+        r#""message":"m","image":"https://a/b","android":{"notification":{"image":"https://c/d"}}"#,
+        "android/notification/image",
+        "stands beside image, which says something else",
+    ),
+    (
+        r#""message":"m","click_action":"A","category":"B""#,
+        "click_action",
+        "stands beside category, which says something else",
+    ),
+    (
         r#""message":"m","tag":"a","android":{"notification":{"tag":"b"}}"#,
         "android/notification/tag",
         "stands beside tag, which says something else",
