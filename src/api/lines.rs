@@ -85,6 +85,7 @@ impl Lines {
                 let push_line = PushLine {
                     line,
                     lane: accepted.envelope.lane,
+                    target: accepted.envelope.target,
                     note,
                     id: PushId(id),
                     first_id: accepted.first_id,

@@ -17,7 +17,7 @@ use crate::delivery::policy::{self, Limits};
 use crate::journal::{self, Attempts, DiskFiles, Fault, Outstanding, Reading};
 use crate::moment::Moment;
 use crate::provider::{Built, Unused};
-use crate::push::{LaneId, Note, Parcel, Push};
+use crate::push::{LaneId, Note, Parcel, Push, TargetKind};
 use crate::recover::{OpenPush, resume};
 
 /// What is to become of an outstanding push.
@@ -36,6 +36,8 @@ pub enum Disposition {
 /// Why a push stays outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// It goes to a topic, or to what else is no device token.
+    NoDevice,
     /// Its line does not hold all of it, and nobody has said to send it all the same.
     Incomplete,
     /// The configuration does not enable its lane, or has none of that name.
@@ -53,6 +55,10 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoDevice => f.write_str(
+                "they go to a topic, a condition, an installation id or a broadcast channel, of \
+                 whose pushes a push log has too little; push them anew if they are still wanted",
+            ),
             Self::Incomplete => f.write_str(
                 "a push log has no extend, priority and push_type; \
                  --allow-incomplete sends pushes without them",
@@ -157,7 +163,9 @@ impl Judge {
         let may_be_empty = !self.hides_message
             && (self.allows_empty_message || push.notification.content_available);
         let lacks_message = push.notification.message.is_empty() && !may_be_empty;
-        if push.is_hidden() || lacks_message {
+        let is_to_device = push.target == TargetKind::DeviceToken;
+        // Most to others have no message, and say so themselves.
+        if push.is_hidden() || (lacks_message && is_to_device) {
             return Disposition::HeldBack(Obstacle::Hidden);
         }
         let Some(at) = push.at else {
@@ -165,10 +173,11 @@ impl Judge {
         };
         let mut notification = push.notification.clone();
         let built = (self.content)(&mut notification, now, &mut Unused::default());
-        let (built, error) = match built {
+        let (mut built, error) = match built {
             Ok(built) => (built, None),
             Err(fault) => (Built::nothing(lane), Some(fault.error)),
         };
+        built.envelope.target = push.target;
         let bad_token = check_device_token(lane, push.token.as_str()).err();
         let error = bad_token.map(str::to_owned).or(error);
         let tokens = [push.token.as_str()].into_iter().collect();
@@ -185,6 +194,8 @@ impl Judge {
         };
         if policy::expired(&push, limits, now).is_some() {
             Disposition::Expired(push)
+        } else if !is_to_device {
+            Disposition::HeldBack(Obstacle::NoDevice)
         } else if !self.allow_incomplete {
             Disposition::HeldBack(Obstacle::Incomplete)
         } else if let Some(error) = error {

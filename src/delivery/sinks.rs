@@ -85,6 +85,7 @@ impl Sinks {
                 Line::Failed
             },
             lane: push.lane(),
+            target: push.accepted().envelope.target,
             note: push.note(),
             id,
             first_id,

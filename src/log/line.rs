@@ -11,7 +11,8 @@
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,
 //!  "apns_unique_id":…,]
-//!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]}
+//!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]
+//!  [,"target":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
 //! ```
@@ -22,12 +23,14 @@
 //! the notification's first, which has them in any case.
 //!
 //! Lines of the default app's pushes, in its first environment, do not say so: they are Gaurun's.
+//! Nor does a push to a device token say what it is; what else stands where the token does is told
+//! by `target`.
 
 use std::time::Duration;
 
 use super::escape::{length, signed, string, unsigned};
 use super::privacy::Privacy;
-use crate::push::{LaneId, Note, PushId, Texts};
+use crate::push::{LaneId, Note, PushId, TargetKind, Texts};
 
 /// How grave a line is, in zap's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +96,15 @@ pub struct PushLine<'a> {
     pub line: Line,
     /// Where it goes: its provider's word, and its app if that is not the default one.
     pub lane: LaneId,
+    /// What `token` is.
+    pub target: TargetKind,
     /// What is pushed.
     pub note: Note<'a>,
     /// The push's number.
     pub id: PushId,
     /// That of the notification's first push, whose line has its texts in any case.
     pub first_id: PushId,
-    /// The device token or registration token as the caller spelled it.
+    /// The device token, or what stands in its place, as the caller spelled it.
     pub token: &'a str,
     /// From the first attempt to the settlement; zero before.
     pub ptime: Duration,
@@ -162,6 +167,9 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     present_text(out, ",\"app\":", push.lane.app());
     if let Some(environment) = push.lane.environment() {
         text(out, ",\"environment\":", environment.word());
+    }
+    if let Some(word) = push.target.word() {
+        text(out, ",\"target\":", word);
     }
     end(out);
 }

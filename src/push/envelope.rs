@@ -50,6 +50,22 @@ impl TargetKind {
         Self::Condition,
         Self::Channel,
     ];
+
+    /// The word for it in a push log; none for a device token, of which no line says so.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::DeviceToken => None,
+            Self::Fid => Some("fid"),
+            Self::Topic => Some("topic"),
+            Self::Condition => Some("condition"),
+            Self::Channel => Some("channel"),
+        }
+    }
+
+    /// What a line of a push log is of that has this word, or none.
+    pub fn of_word(word: Option<&str>) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// What a push does on the device: Apple's push types.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::fold::Outcome;
 use super::open_push::OpenPush;
 use super::when::{TimeReader, When};
-use crate::push::{ApnsEnvironment, DeviceToken, LaneId, Notification, Provider};
+use crate::push::{ApnsEnvironment, DeviceToken, LaneId, Notification, Provider, TargetKind};
 
 /// What a line says.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ struct RawLine<'a> {
     app: Cow<'a, str>,
     #[serde(borrow, default)]
     environment: Cow<'a, str>,
+    #[serde(borrow)]
+    target: Option<Cow<'a, str>>,
 }
 
 /// Reads a line.
@@ -122,6 +124,7 @@ fn outstanding(raw: &RawLine<'_>, at: Option<When>) -> Result<OpenPush, Damaged>
     let text = |text: &Cow<'_, str>| Box::from(&**text);
     Ok(OpenPush {
         id,
+        target: TargetKind::of_word(raw.target.as_deref()).ok_or(Damaged)?,
         token: DeviceToken::new(&*raw.token),
         accepted: text(&raw.time),
         at: at.and_then(|at| at.unix),

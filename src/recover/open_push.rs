@@ -2,13 +2,15 @@
 //!
 //! Pure: no file, no clock.
 
-use crate::push::{DeviceToken, Node, Notification, PushId};
+use crate::push::{DeviceToken, Node, Notification, PushId, TargetKind};
 
 /// An accepted push without an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenPush {
     /// The id in its line; unique only if Sterna gave it.
     pub id: u64,
+    /// What stands in its line as its device token.
+    pub target: TargetKind,
     /// Where it goes.
     pub token: DeviceToken,
     /// What is pushed, as far as the line tells.

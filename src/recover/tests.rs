@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::lines::{Lines, NextLine};
 use super::*;
-use crate::push::{DeviceToken, LaneId, Notification};
+use crate::push::{DeviceToken, LaneId, Notification, TargetKind};
 
 /// A line of Gaurun's about an iOS push.
 fn line(kind: &str, second: u32, id: u64, token: &str) -> String {
@@ -128,6 +128,7 @@ fn every_field_that_a_line_has_is_read() {
     let expected = [
         OpenPush {
             id: 7,
+            target: TargetKind::DeviceToken,
             token: DeviceToken::new("AB12"),
             notification: Notification {
                 message: "a \"b\" \u{7}ü".into(),
@@ -148,6 +149,7 @@ fn every_field_that_a_line_has_is_read() {
         },
         OpenPush {
             id: 8,
+            target: TargetKind::DeviceToken,
             token: DeviceToken::new("c:A"),
             notification: Notification {
                 message: "m".into(),

@@ -67,11 +67,12 @@ impl RememberedTexts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::{DeviceToken, LaneId};
+    use crate::push::{DeviceToken, LaneId, TargetKind};
 
     fn push(id: u64, message: &str, texts_of: Option<u64>) -> OpenPush {
         OpenPush {
             id: (1 << 50) + id,
+            target: TargetKind::DeviceToken,
             token: DeviceToken::new("ab"),
             notification: Notification {
                 message: message.into(),

@@ -92,6 +92,49 @@ fn a_platform_that_is_disabled_is_held_back() {
     assert_eq!(sent_to(&simulated), [hex_token(1)]);
 }
 
+/// A topic may be called as a device is.
+#[test]
+fn what_stands_in_the_place_of_a_device_token_is_told_apart_and_left() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let of = |ago, id, platform, target: &str| {
+        let token = if platform == "ios" {
+            hex_token(id)
+        } else {
+            fcm_token(id)
+        };
+        let target = format!(",\"target\":\"{target}\"");
+        gaurun("accepted", ago, id, platform, &token, &target)
+    };
+    let log = [
+        ios("accepted", 9, 1, 1),
+        of(9, 2, "android", "topic"),
+        of(9, 3, "android", "condition"),
+        of(9, 4, "android", "fid"),
+        of(9, 5, "ios", "channel").replace("\"hello\"", "\"\""),
+        of(9, 6, "android", "of a later version"),
+        of(9_000_000, 7, "android", "topic"),
+    ];
+    write(&site, "access.log", log.concat());
+    write(&site, "error.log", ios("failed", 9, 8, 8));
+    let output = recover(&site, &["error.log", "access.log"], &["--allow-incomplete"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = "4 held back: they go to a topic, a condition, an installation id or a broadcast";
+    assert!(
+        text.contains(", 1 expired, 1 damaged\n") && text.contains(told),
+        "{text}"
+    );
+    for named in ["id 2 android", "id 3 android", "id 4 android", "id 5 ios"] {
+        assert!(text.contains(&format!("  {named}, accepted ")), "{text}");
+    }
+    assert!(text.ends_with("1 succeeded, 0 failed, 4 left\n"), "{text}");
+    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(sent_to(&simulated), [hex_token(1)]);
+    let lines = site.access_log();
+    let mut failed = lines::of_kind(&lines, "failed-push");
+    assert_eq!(failed.next().unwrap().text_of("target"), "topic");
+}
+
 #[test]
 fn credentials_of_a_platform_without_pushes_are_not_needed() {
     let simulated = Simulated::start();

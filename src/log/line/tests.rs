@@ -1,3 +1,5 @@
+mod texts;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -44,6 +46,7 @@ fn accepted(notification: &Notification) -> PushLine<'_> {
     PushLine {
         line: Line::Accepted,
         lane: notification.lane,
+        target: TargetKind::DeviceToken,
         note: Note::of(notification),
         id: PushId(1),
         first_id: PushId(1),
@@ -212,6 +215,22 @@ fn the_line_of_another_app_says_so_at_its_end_and_the_default_apps_is_gauruns() 
         rest.unwrap_or_else(|| panic!("{line}")).to_owned()
     };
     assert_eq!(beyond("shop/ios"), r#","app":"shop"}"#);
+    let target = |target| {
+        let line = written(&PushLine {
+            target,
+            ..of("shop/ios")
+        });
+        parsed(&line)["target"].as_str().map(str::to_owned)
+    };
+    let words = TargetKind::ALL.map(target);
+    let words = words.each_ref().map(Option::as_deref);
+    let all = ["fid", "topic", "condition", "channel"].map(Some);
+    assert_eq!((words[0], &words[1..]), (None, &all[..]));
+    let topic = PushLine {
+        target: TargetKind::Topic,
+        ..of("shop/ios")
+    };
+    assert!(written(&topic).ends_with(r#","app":"shop","target":"topic"}"#));
     assert_eq!(beyond("ios/sandbox"), r#","environment":"sandbox"}"#);
     let both = beyond("shop/ios/production");
     assert_eq!(both, r#","app":"shop","environment":"production"}"#);
@@ -440,6 +459,7 @@ proptest! {
         let line = written(&PushLine {
             line: Line::Failed,
             lane: notification.lane,
+            target: TargetKind::DeviceToken,
             note: Note::of(&notification),
             id: PushId(id),
             first_id: PushId(id),
@@ -535,66 +555,5 @@ fn the_line_in_the_place_of_lost_ones_is_json_of_its_own_type() {
         "{\"level\":\"warn\",\"time\":\"2026/11/22 05:15:12 UTC\",\"message\":\"12 lines of this log \
          are lost: from 2026/11/22 05:14:00 UTC on it could not be written\",\
          \"type\":\"lost-lines\",\"lines\":12}\n"
-    );
-}
-
-#[test]
-fn texts_stand_in_each_line_as_long_as_they_are_in_proportion() {
-    let line = |notification: &Notification, token: &str, id: u64| {
-        let line = PushLine {
-            token,
-            id: PushId(id),
-            ..accepted(notification)
-        };
-        written(&line)
-    };
-    let most = TEXTS_RATIO * (TOKEN.len() + 3);
-    // The largest payload that APNs takes, to a device token of the usual length.
-    assert!(most >= 4096);
-    let fits = Notification {
-        message: "m".repeat(most - 1).into(),
-        sound: "s".into(),
-        ..bare(LaneId::IOS, "")
-    };
-    let texts = |written: &str| {
-        let line = parsed(written);
-        let length = |key: &str| line[key].as_str().map(str::len);
-        (
-            length("message"),
-            length("sound"),
-            line["texts_of"].as_u64(),
-        )
-    };
-    let all = (Some(most - 1), Some(1), None);
-    assert_eq!(texts(&line(&fits, TOKEN, 2)), all);
-    let without = line(&fits, TOKEN.get(1..).unwrap(), 2);
-    assert_eq!(texts(&without), (Some(0), None, Some(1)));
-    check_keys(
-        &without,
-        &[
-            "level", "time", "message", "id", "platform", "token", "type", "ptime", "error",
-            "texts_of",
-        ],
-    );
-    // The first one's are always there.
-    assert_eq!(texts(&line(&fits, "ab", 1)), all);
-    // What counts is what is written.
-    let escaped = bare(LaneId::IOS, &"\u{1}".repeat(most / 6 + 1));
-    assert_eq!(texts(&line(&escaped, TOKEN, 2)).2, Some(1));
-    let escaped = bare(LaneId::IOS, &"\u{1}".repeat(most / 6));
-    assert_eq!(texts(&line(&escaped, TOKEN, 2)).2, None);
-    // What is hidden is not written.
-    let hiding = Privacy {
-        hides_message: true,
-        ..Privacy::default()
-    };
-    let hidden = PushLine {
-        token: "ab",
-        id: PushId(2),
-        ..accepted(&fits)
-    };
-    assert_eq!(
-        texts(&written_by(&hiding, &hidden)),
-        (Some(0), Some(1), None)
     );
 }

@@ -5,6 +5,7 @@ use super::*;
 fn outstanding(id: u64) -> OpenPush {
     OpenPush {
         id,
+        target: TargetKind::DeviceToken,
         token: DeviceToken::new("aa"),
         notification: Notification::empty(LaneId::IOS),
         texts_of: None,
