@@ -20,7 +20,7 @@ pub use advice::{ADVICE, BY_STATUS_ADVICE, TOKEN_ALARMS};
 pub use answer::{ROWS, answer, by_status_alone, refinements};
 pub use common::{DATA_MAX, TIME_TO_LIVE_MAX};
 pub use message::payload;
-pub use target::{CONDITION_TOPICS_MAX, TOPIC_MAX, check_target};
+pub use target::{CONDITION_MAX, CONDITION_TOPICS_MAX, TOPIC_MAX, check_target};
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -13,6 +13,10 @@ pub const TOPIC_MAX: usize = 900;
 /// Most topics that a condition may name, as Google documents it.
 pub const CONDITION_TOPICS_MAX: usize = 5;
 
+/// Our limit: bytes of a condition, which stands in its log line. Five of the longest topics with
+/// all that goes between them are half of that.
+pub const CONDITION_MAX: usize = 8192;
+
 /// The kinds of targets that FCM has, and the fields of a message that say them.
 pub(super) const NAMES: [(TargetKind, &str); 4] = [
     (TargetKind::DeviceToken, "token"),
@@ -106,6 +110,9 @@ fn is_of_topic(byte: u8) -> bool {
 ///
 /// By a loop, not by recursion: a caller may open any number of parentheses.
 fn check_condition(text: &str) -> Result<(), Cow<'static, str>> {
+    if text.len() > CONDITION_MAX {
+        return Err("the condition is longer than 8192 bytes".into());
+    }
     let mut rest = text;
     let mut topics = 0;
     let mut open = 0_usize;
@@ -194,6 +201,14 @@ mod tests {
         for bad in ["", "/topics/news", "a b", "a!", "ä", "a'"] {
             assert!(topic(bad).is_err(), "{bad}");
         }
+        let long = |len: usize| {
+            let (begin, behind) = ("'a' in topics && ", "'b' in topics");
+            let spaces = " ".repeat(len - begin.len() - behind.len());
+            check_target(TargetKind::Condition, &format!("{begin}{spaces}{behind}"))
+        };
+        assert_eq!(long(CONDITION_MAX), Ok(()));
+        let error = long(CONDITION_MAX + 1).unwrap_err();
+        assert!(error.contains(&CONDITION_MAX.to_string()));
         let error = topic(&"t".repeat(TOPIC_MAX + 1)).unwrap_err();
         assert!(error.contains(&TOPIC_MAX.to_string()));
     }
@@ -233,7 +248,7 @@ mod tests {
             ("('a' in topics", "a parenthesis that is not closed"),
             ("'a' in topics)", "')' at byte 13"),
             ("()", "')' at byte 1"),
-            (&"(".repeat(100_000), "its end at byte 100000"),
+            (&"(".repeat(8000), "its end at byte 8000"),
             (
                 &["'a' in topics"; 6].join("||"),
                 "names 6 topics, and FCM takes at most 5",
