@@ -21,7 +21,7 @@ use crate::log::HASH_KEY_MIN;
 use crate::moment::Moment;
 use crate::moment::server_clock::span;
 use crate::net::tls::{self, Identity, MAX_PEM_FILE, PemFile, Roots, SystemRoots, validity};
-use crate::oauth::{GoogleCredential, MetadataServer};
+use crate::oauth::{AllowedHosts, GoogleCredential, MetadataServer};
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
 use crate::provider::fcm::{self, ProjectPath, check_project_id};
@@ -311,7 +311,14 @@ fn google_credential(
 ) -> Result<(GoogleCredential, Option<String>, ProjectPath), Vec<Finding>> {
     let path_of = |project: &str| ProjectPath::from(fcm::path(project));
     let (path, hosts) = match &own.credential {
-        FcmCredential::File { path, hosts } => (path, hosts),
+        FcmCredential::File {
+            path,
+            hosts,
+            token_hosts,
+        } => {
+            let (subject, tokens) = (&**hosts, &**token_hosts);
+            (path, AllowedHosts { subject, tokens })
+        }
         FcmCredential::MetadataServer { host } => {
             let project = own.project_id.clone();
             let path = project.as_deref().map(path_of).unwrap_or_default();
@@ -335,13 +342,16 @@ fn google_credential(
     };
     check_project_id(&project)
         .map_err(|error| vec![Finding::of_key(&format!("{section}.project_id"), error)])?;
-    if matches!(credential, GoogleCredential::ServiceAccount(_)) && !hosts.is_empty() {
+    if matches!(credential, GoogleCredential::ServiceAccount(_)) {
         let text = "ignored: service_account_path is a service account's key, which names no hosts; \
                     remove it";
-        doubts.push(Finding::of_key(
-            &format!("{section}.credential_hosts"),
-            text,
-        ));
+        let keys = [
+            ("credential_hosts", hosts.subject),
+            ("token_hosts", hosts.tokens),
+        ];
+        for (key, _) in keys.iter().filter(|(_, hosts)| !hosts.is_empty()) {
+            doubts.push(Finding::of_key(&format!("{section}.{key}"), text));
+        }
     }
     doubts.extend(credential.doubt().map(|text| Finding::at(key, path, text)));
     let path = path_of(&project);

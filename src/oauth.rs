@@ -31,7 +31,7 @@ pub use answer::{ACCESS_TOKEN_MAX, ANSWER_BODY_MAX, Class, ExchangeRow, SERVERS,
 pub use call::EXCHANGE_TIMEOUT;
 pub use credential::GoogleCredential;
 pub use exchange::exchange_once;
-pub use external_account::ExternalAccount;
+pub use external_account::{AllowedHosts, ExternalAccount};
 pub use metadata_server::MetadataServer;
 pub use service_account::ServiceAccount;
 pub use subject_token::SUBJECT_TOKEN_MAX;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sterna::moment::Moment;
 use sterna::net::resolve::Resolver;
 use sterna::net::{tls, transport};
-use sterna::oauth::{AccessToken, AccessTokens, EXCHANGE_TIMEOUT, GoogleCredential};
+use sterna::oauth::{AccessToken, AccessTokens, AllowedHosts, EXCHANGE_TIMEOUT, GoogleCredential};
 use sterna::provider::{self, Addressing, Draft, Site as BuiltAs, Unused, apns, fcm};
 use sterna::push::{DeviceToken, LaneId, Provider, Push, PushId};
 
@@ -56,7 +56,7 @@ fn to_apns(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
 
 fn to_fcm(site: &Site, directory: &Path) -> Result<Baseline, Failure> {
     let text = fs::read_to_string(&site.service_account_path)?;
-    let account = GoogleCredential::parse(&text, &[])?;
+    let account = GoogleCredential::parse(&text, AllowedHosts::default())?;
     let address = fcm::Address {
         authority: Arc::default(),
         path: fcm::path(account.project_id().ok_or("no project")?).into(),

@@ -120,14 +120,21 @@ section! {
         ("android", "service_account_file"),
     ])
     .only_of(Fcm),
-    shown lane.credential_file().map(|(path, _)| path.value());
+    shown lane.credential_file().map(|(path, ..)| path.value());
     credential_hosts = Key::list(
         "a list of up to 16 host names or IP addresses",
-        "Hosts that an `external_account` file may name beside Google's own: those of its identity \
-         provider",
+        "Hosts beside this machine that an `external_account` file may have its subject token from: \
+         those of its identity provider",
     )
     .only_of(Fcm),
-    shown lane.credential_file().map(|(_, hosts)| hosts.value());
+    shown lane.credential_file().map(|(_, hosts, _)| hosts.value());
+    token_hosts = Key::list(
+        "a list of up to 16 host names or IP addresses",
+        "Hosts beside Google's own that an `external_account` file may have tokens sent to, at any \
+         port, such as a proxy of yours in front of Google; whoever answers there learns them",
+    )
+    .only_of(Fcm),
+    shown lane.credential_file().map(|(_, _, hosts)| hosts.value());
     metadata_server = Key::flag(
         false,
         "On a machine of Google Cloud: its metadata server gives the access tokens, and the \
@@ -338,9 +345,13 @@ impl LaneConfig {
         }
     }
 
-    fn credential_file(&self) -> Option<(&PathBuf, &Vec<String>)> {
+    fn credential_file(&self) -> Option<(&PathBuf, &Vec<String>, &Vec<String>)> {
         match &self.fcm()?.credential {
-            FcmCredential::File { path, hosts } => Some((path, hosts)),
+            FcmCredential::File {
+                path,
+                hosts,
+                token_hosts,
+            } => Some((path, hosts, token_hosts)),
             FcmCredential::MetadataServer { .. } => None,
         }
     }

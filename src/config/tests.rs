@@ -125,6 +125,7 @@ fn credentials_alone_are_a_configuration() {
                         credential: FcmCredential::File {
                             path: "account.json".into(),
                             hosts: vec![],
+                            token_hosts: Vec::new(),
                         },
                         project_id: None,
                         style: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Account, ExternalAccount, MetadataServer, ServiceAccount, TokenWay};
+use super::{Account, AllowedHosts, ExternalAccount, MetadataServer, ServiceAccount, TokenWay};
 use crate::moment::server_clock::ServerClock;
 
 /// Who we are to Google: what yields access tokens.
@@ -26,12 +26,12 @@ struct KindOnly {
 
 impl GoogleCredential {
     /// Reads the text of a credential file, which says itself of what kind it is; `hosts` are those
-    /// that an `external_account` file may name beside Google's.
+    /// that an `external_account` file may name.
     ///
     /// # Errors
     ///
     /// A text that names the field and what is wrong with it, never its value if that is secret.
-    pub fn parse(text: &str, hosts: &[String]) -> Result<Self, String> {
+    pub fn parse(text: &str, hosts: AllowedHosts<'_>) -> Result<Self, String> {
         // What is no JSON is so to either.
         let kind = serde_json::from_str(text).ok();
         let kind = kind.and_then(|KindOnly { kind }| kind);

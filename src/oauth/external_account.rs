@@ -2,7 +2,8 @@
 //!
 //! Pure: no I/O, no clock. The file has no secret, and says where tokens are sent: whoever writes
 //! it must not thereby have them sent to himself. Google's own servers may be named as they are,
-//! and other hosts only if the configuration allows them, as Google advises.
+//! and other hosts only if the configuration allows them, as Google advises: who may give a subject
+//! token need not be who may be sent one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,15 @@ pub struct ExternalAccount {
     source: SubjectSource,
     /// Where the service account's tokens are asked for, and for how many seconds.
     impersonation: Option<(String, u64)>,
+}
+
+/// The hosts that a file may name beside Google's and this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowedHosts<'a> {
+    /// Those that may give the subject token.
+    pub subject: &'a [String],
+    /// Those that may be sent it, and what they give for it.
+    pub tokens: &'a [String],
 }
 
 /// The file's fields that are looked at.
@@ -65,13 +75,13 @@ struct FormatPart {
 
 impl ExternalAccount {
     /// Reads the text of a file whose `type` is `external_account`; `hosts` are those that it may
-    /// name beside Google's.
+    /// name.
     ///
     /// # Errors
     ///
     /// A text that names the field, what is wrong with it and what to do, never a value that may
     /// be secret.
-    pub fn parse(text: &str, hosts: &[String]) -> Result<Self, String> {
+    pub fn parse(text: &str, hosts: AllowedHosts<'_>) -> Result<Self, String> {
         if text.len() > KEY_FILE_MAX {
             return Err(format!(
                 "the file is over {KEY_FILE_MAX} bytes: it is no external_account file"
@@ -100,7 +110,7 @@ impl ExternalAccount {
         }
         let subject_token_type = visible("subject_token_type", file.subject_token_type)?;
         let token_url = visible("token_url", file.token_url)?;
-        check_server("token_url", &token_url, "sts", hosts, |path| {
+        check_server("token_url", &token_url, "sts", hosts.tokens, |path| {
             path == "/v1/token"
         })?;
         let url = file.service_account_impersonation_url;
@@ -108,7 +118,7 @@ impl ExternalAccount {
         let lifetime = lifetime(file.service_account_impersonation)?;
         if let Some(url) = &url {
             let field = "service_account_impersonation_url";
-            check_server(field, url, "iamcredentials", hosts, |path| {
+            check_server(field, url, "iamcredentials", hosts.tokens, |path| {
                 email_in(path).is_some()
             })?;
         }
@@ -118,7 +128,7 @@ impl ExternalAccount {
             audience,
             subject_token_type,
             token_url,
-            source: source.read(hosts)?,
+            source: source.read(hosts.subject)?,
             impersonation: url.map(|url| (url, lifetime)),
         })
     }
@@ -312,7 +322,7 @@ fn check_server(
     if !(is_allowed || is_googles(&host, service) && is_default) {
         return Err(format!(
             "{field} leads to another host than Google's {service}.googleapis.com; take the file \
-             as gcloud has made it, or allow the host by credential_hosts"
+             as gcloud has made it, or allow the host by token_hosts"
         ));
     }
     let is_plain = uri.scheme_str() == Some("http") && is_allowed && is_loopback(&host);

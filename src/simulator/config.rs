@@ -68,7 +68,7 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
         "# service_account_path",
         &path(&credentials.external_account_path),
     );
-    let hosts = format!("# credential_hosts = [\"{}\"]", addresses.oauth.ip());
+    let hosts = format!("# token_hosts = [\"{}\"]", addresses.oauth.ip());
     put(&hosts, "");
     put("# metadata_server = true", "");
     put("\n[journal]", "");

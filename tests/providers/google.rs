@@ -16,7 +16,7 @@ use crate::harness::{documents, each, fcm_token, wait_until};
 /// A site whose credential is the simulator's external account, changed at these pointers.
 fn federated(simulated: &Simulated, changes: &[(&str, Value)]) -> Site {
     let site = Site::simulated(&simulated.simulator)
-        .with("android.credential_hosts", r#"["127.0.0.1"]"#)
+        .with("android.token_hosts", r#"["127.0.0.1"]"#)
         .with("core.probe_interval", 1)
         .with_path("android.service_account_path", "external.json")
         .with_text("android.project_id", project(simulated));
@@ -229,14 +229,11 @@ fn what_google_refuses_of_a_workload_holds_the_lane_and_is_mended_in_its_place()
 #[test]
 fn a_file_that_would_send_tokens_elsewhere_is_refused_before_anything_is_sent() {
     let simulated = Simulated::start();
-    let site = federated(&simulated, &[]).without("android.credential_hosts");
+    let site = federated(&simulated, &[]).without("android.token_hosts");
     let (is_fine, told) = check(&site, &[], &["--online"]);
     let refusal = "token_url leads to another host than Google's sts.googleapis.com";
     assert!(!is_fine && told.contains(refusal), "{told}");
-    assert!(
-        told.contains("allow the host by credential_hosts"),
-        "{told}"
-    );
+    assert!(told.contains("allow the host by token_hosts"), "{told}");
     let output = site.run(&[]);
     assert_eq!(output.status.code(), Some(78));
     assert_eq!(simulated.counts().access_tokens, 0);
@@ -315,6 +312,7 @@ fn the_documents_show_how_each_credential_is_set_up() {
     for line in [
         "service_account_path = \"external-account.json\"",
         "credential_hosts = [\"idp.example.com\"]",
+        "token_hosts = [\"google-proxy.example.com\"]",
         "metadata_server = true",
     ] {
         assert!(documents::shows(line), "{line}");

@@ -61,7 +61,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
             let none = ("android.service_account_path".to_owned(), json!(""));
             vec![none, (key.to_owned(), json!(true))]
         }
-        ("android.credential_hosts", _) => one(json!(["idp.example"])),
+        ("android.credential_hosts" | "android.token_hosts", _) => one(json!(["idp.example"])),
         (_, Value::Bool(flag)) => one(json!(!flag)),
         (_, Value::Number(number)) => one(json!(number.as_u64().unwrap() + 1)),
         ("core.address", _) => one(json!("127.0.0.2")),

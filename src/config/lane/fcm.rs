@@ -49,8 +49,11 @@ pub enum FcmCredential {
     File {
         /// `service_account_path`: of a service account or an external account.
         path: PathBuf,
-        /// `credential_hosts`: those that an `external_account` file may name beside Google's.
+        /// `credential_hosts`: those that an `external_account` file may have the subject token
+        /// from, beside this machine.
         hosts: Vec<String>,
+        /// `token_hosts`: those that it may have tokens sent to, beside Google's.
+        token_hosts: Vec<String>,
     },
     /// By being a machine of Google's.
     MetadataServer {
@@ -69,6 +72,7 @@ impl FcmConfig {
         let apikey = document.text(&keys.apikey);
         let path = document.file(&keys.service_account_path);
         let hosts = document.list(&keys.credential_hosts, HOSTS_MAX, is_host);
+        let token_hosts = document.list(&keys.token_hosts, HOSTS_MAX, is_host);
         let is_machine = document.flag(&keys.metadata_server);
         let project_id = take_project_id(keys, document);
         let style = take_style(keys, document);
@@ -81,18 +85,24 @@ impl FcmConfig {
                             service_account_path, or write false";
                 document.refuse_because(&keys.metadata_server, text);
             }
-            if !hosts.is_empty() {
-                document.warn(
-                    &keys.credential_hosts,
-                    "ignored: the metadata server is used",
-                );
+            for (key, hosts) in [
+                (&keys.credential_hosts, &hosts),
+                (&keys.token_hosts, &token_hosts),
+            ] {
+                if !hosts.is_empty() {
+                    document.warn(key, "ignored: the metadata server is used");
+                }
             }
             Some(metadata_server(document, environment))
         } else {
             let from_environment = || environment.google_application_credentials.clone();
             let none = || (!document.needs_credentials()).then(PathBuf::new);
             let path = path.or_else(from_environment).or_else(none);
-            path.map(|path| FcmCredential::File { path, hosts })
+            path.map(|path| FcmCredential::File {
+                path,
+                hosts,
+                token_hosts,
+            })
         };
         let Some(credential) = credential else {
             refuse_none(keys, document, environment, apikey.is_some());
@@ -190,7 +200,7 @@ fn is_host(text: &str) -> bool {
 /// Where a machine of Google's finds its metadata server.
 const METADATA_HOST: &str = "metadata.google.internal";
 
-/// Our limit: hosts that an `external_account` file may name beside Google's; its identity provider
+/// Our limit: hosts that an `external_account` file may name of either kind; an identity provider
 /// has one or two.
 pub(in super::super) const HOSTS_MAX: usize = 16;
 

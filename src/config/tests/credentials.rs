@@ -234,23 +234,27 @@ fn a_machine_of_googles_needs_no_file() {
     let expected =
         "android.metadata_server = true: only one of credential file and metadata server";
     assert!(error.contains(expected), "{error}");
-    let (_, warnings) = host_of("credential_hosts = [\"idp.example\"]", None).unwrap();
-    assert!(
-        warnings[0].contains("ignored: the metadata server is used"),
-        "{warnings:?}"
-    );
+    for key in ["credential_hosts", "token_hosts"] {
+        let (_, warnings) = host_of(&format!("{key} = [\"idp.example\"]"), None).unwrap();
+        let told = warnings[0].contains("ignored: the metadata server is used");
+        assert!(told && warnings[0].contains(key), "{warnings:?}");
+    }
 }
 
 #[test]
 fn hosts_of_an_external_account_are_names_or_addresses() {
     let hosts = |list: &str| {
-        let lines = format!("service_account_path = \"account.json\"\ncredential_hosts = {list}");
+        let lines = format!(
+            "service_account_path = \"account.json\"\ncredential_hosts = {list}\n\
+                             token_hosts = [\"proxy.example\"]"
+        );
         android(&lines).map(|(fcm, _)| fcm.unwrap().credential)
     };
     let good = ["idp.example", "127.0.0.1", "::1"];
     let expected = FcmCredential::File {
         path: "account.json".into(),
         hosts: good.map(str::to_owned).to_vec(),
+        token_hosts: vec!["proxy.example".to_owned()],
     };
     assert_eq!(hosts(&format!("{good:?}")), Ok(expected));
     assert!(hosts(&format!("{:?}", ["h"; 16])).is_ok());

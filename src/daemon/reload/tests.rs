@@ -301,6 +301,7 @@ android.project_id = 'two' => android path /v1/projects/two/messages:send, andro
 android.service_account_path = 'DIR/other.json' => android key id two, \
 android service_account_path DIR/other.json
 android.credential_hosts = ['idp.example'] =>
+android.token_hosts = ['proxy.example'] =>
 android.metadata_server = true & service_account_path = '' & project_id = 'example-project' => \
 android metadata server metadata.google.internal
 ";

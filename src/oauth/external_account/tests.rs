@@ -31,10 +31,11 @@ fn with(pointer: &str, value: impl Into<Value>) -> Result<ExternalAccount, Strin
     let mut file = file();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     file.pointer_mut(parent).unwrap()[name] = value.into();
-    ExternalAccount::parse(
-        &file.to_string(),
-        &["idp.example".to_owned(), "127.0.0.1".to_owned()],
-    )
+    let hosts = AllowedHosts {
+        subject: &["idp.example".to_owned()],
+        tokens: &["proxy.example".to_owned(), "127.0.0.1".to_owned()],
+    };
+    ExternalAccount::parse(&file.to_string(), hosts)
 }
 
 fn source(value: Value) -> Result<ExternalAccount, String> {
@@ -48,10 +49,10 @@ fn refusal(result: Result<ExternalAccount, String>) -> String {
 #[test]
 fn the_file_of_gcloud_is_read_and_its_type_tells_what_it_is() {
     let text = file().to_string();
-    let credential = GoogleCredential::parse(&text, &[]).unwrap();
+    let credential = GoogleCredential::parse(&text, AllowedHosts::default()).unwrap();
     assert_eq!(credential.name(), format!("{AUDIENCE} as {EMAIL}"));
     assert_eq!(credential.project_id(), None);
-    let account = ExternalAccount::parse(&text, &[]).unwrap();
+    let account = ExternalAccount::parse(&text, AllowedHosts::default()).unwrap();
     let url = impersonation("iamcredentials.googleapis.com");
     assert_eq!(account.impersonation(), Some((&*url, 3600)));
     let direct = with("/service_account_impersonation_url", Value::Null).unwrap();
@@ -83,7 +84,7 @@ fn tokens_go_to_googles_hosts_and_to_those_that_are_allowed() {
             format!("us-east1-{service}.googleapis.com"),
             format!("us-east1.{service}.googleapis.com"),
             format!("{service}-my-network.p.googleapis.com"),
-            "idp.example:8443".to_owned(),
+            "proxy.example:8443".to_owned(),
             "127.0.0.1:2199".to_owned(),
         ] {
             let good = with(field, format!("https://{host}{path}"));
@@ -100,14 +101,16 @@ fn tokens_go_to_googles_hosts_and_to_those_that_are_allowed() {
             format!("a.b.{service}.googleapis.com"),
             format!("{service}.googleapis.com:8443"),
             "storage.googleapis.com".to_owned(),
-            "evil.idp.example".to_owned(),
+            "evil.proxy.example".to_owned(),
+            // It may give the subject token, and learns no other.
+            "idp.example".to_owned(),
             "localhost".to_owned(),
             "169.254.169.254".to_owned(),
         ] {
             let error = refusal(with(field, format!("https://{host}{path}")));
             let expected = format!(
                 "{} leads to another host than Google's {service}.googleapis.com; take the file as \
-                 gcloud has made it, or allow the host by credential_hosts",
+                 gcloud has made it, or allow the host by token_hosts",
                 field.trim_start_matches('/')
             );
             assert_eq!(error, expected, "{host}");
@@ -309,8 +312,11 @@ fn fields_that_are_missing_or_wrong_are_named() {
     }
     let text = file().to_string();
     let padded = |size: usize| text.clone() + &" ".repeat(size - text.len());
-    assert!(ExternalAccount::parse(&padded(KEY_FILE_MAX), &[]).is_ok());
-    let error = refusal(ExternalAccount::parse(&padded(KEY_FILE_MAX + 1), &[]));
+    assert!(ExternalAccount::parse(&padded(KEY_FILE_MAX), AllowedHosts::default()).is_ok());
+    let error = refusal(ExternalAccount::parse(
+        &padded(KEY_FILE_MAX + 1),
+        AllowedHosts::default(),
+    ));
     assert!(error.contains("over 65536 bytes"), "{error}");
 }
 
@@ -346,7 +352,7 @@ fn no_secret_of_the_file_is_shown() {
         shown.contains("http://127.0.0.1/token") && !shown.contains("hunter2"),
         "{shown}"
     );
-    let error = ExternalAccount::parse("{\"type\": hunter2}", &[]).unwrap_err();
+    let error = ExternalAccount::parse("{\"type\": hunter2}", AllowedHosts::default()).unwrap_err();
     assert!(!error.contains("hunter2"), "{error}");
 }
 

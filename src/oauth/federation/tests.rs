@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::oauth::AllowedHosts;
 use crate::oauth::Class;
 use crate::oauth::fixture::TokenEndpoint;
 
@@ -24,7 +25,11 @@ fn account(servers: &TokenEndpoint, file: &Path, impersonates: bool) -> External
         "service_account_impersonation": {"token_lifetime_seconds": 1800},
         "credential_source": {"file": file},
     });
-    ExternalAccount::parse(&file.to_string(), &["127.0.0.1".to_owned()]).unwrap()
+    let hosts = AllowedHosts {
+        tokens: &["127.0.0.1".to_owned()],
+        ..AllowedHosts::default()
+    };
+    ExternalAccount::parse(&file.to_string(), hosts).unwrap()
 }
 
 /// What comes of an exchange in which the servers answer so: status, header fields, body.
