@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -78,22 +79,30 @@ pub struct Share {
     /// What all others may need.
     reserve: usize,
     limit: usize,
+    /// Lanes, and their connection threads, which are a part of the reserve.
+    lanes: usize,
+    threads: usize,
 }
 
 impl Share {
     /// Of a daemon with that configuration and that limit.
     pub fn of(config: &Config, limit: usize) -> Self {
-        let lanes = config.enabled().count();
-        let workers = lanes.saturating_mul(config.core.workers.get());
         let most = config.core.provider_connections;
-        let workers = most.map_or(workers, |most| workers.min(most.get()));
-        let lanes = lanes.saturating_mul(LANE);
-        let lanes = lanes.saturating_add(workers.saturating_mul(THREAD));
-        Self::new(
-            config.core.max_connections.get(),
-            lanes.saturating_add(OTHERS),
-            limit,
-        )
+        let most = most.map_or(usize::MAX, NonZeroUsize::get);
+        let (asked, lanes) = (config.core.max_connections.get(), config.enabled().count());
+        Self::of_lanes(asked, (lanes, config.core.workers.get(), most), limit)
+    }
+
+    /// Beside so many lanes with so many threads each, and so many of all lanes at most.
+    fn of_lanes(asked: usize, (lanes, workers, most): (usize, usize, usize), limit: usize) -> Self {
+        let threads = lanes.saturating_mul(workers).min(most);
+        let of_lanes = lanes.saturating_mul(LANE);
+        let of_lanes = of_lanes.saturating_add(threads.saturating_mul(THREAD));
+        Self {
+            lanes,
+            threads,
+            ..Self::new(asked, of_lanes.saturating_add(OTHERS), limit)
+        }
     }
 
     fn new(asked: usize, reserve: usize, limit: usize) -> Self {
@@ -103,6 +112,8 @@ impl Share {
             asked,
             reserve,
             limit,
+            lanes: 0,
+            threads: 0,
         }
     }
 
@@ -126,8 +137,11 @@ impl Share {
             Whose::Own => "the",
             Whose::Running => "the running daemon's",
         };
-        let advice =
+        let mut advice =
             format!("raise it to {wanted}: LimitNOFILE= in the unit, else ulimit -n as root");
+        if let Some(fewer) = self.fewer_threads() {
+            advice = format!("{advice}, or set core.provider_connections = {fewer}");
+        }
         let is_short = *limit < reserve + beside + connections;
         if is_short {
             return Some(format!(
@@ -144,6 +158,14 @@ impl Share {
                  callers who come or leave; {advice}, or set core.max_connections = {connections}"
             )
         })
+    }
+
+    /// The threads of all lanes with which the limit would leave what is asked for; `None` if it
+    /// does, or if there are too many lanes for that.
+    fn fewer_threads(&self) -> Option<usize> {
+        let over = self.wanted().saturating_sub(self.limit);
+        let fewer = self.threads.checked_sub(over.div_ceil(THREAD))?;
+        (over > 0 && fewer >= self.lanes.max(1)).then_some(fewer)
     }
 
     /// The limit that leaves what is asked for.
@@ -181,6 +203,7 @@ const CALLERS_MIN: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::APPS_MAX;
 
     #[test]
     fn callers_have_what_is_left_and_both_numbers_are_told() {
@@ -223,6 +246,32 @@ mod tests {
         let few = Share::new(3, 300, 20);
         assert_eq!(few.connections, 3);
         assert!(few.warning(Whose::Own).is_some());
+    }
+
+    #[test]
+    fn under_the_unit_s_limit_as_many_apps_as_there_may_be_leave_callers_theirs() {
+        let unit = include_str!("../systemd/sterna.service");
+        let limit = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("LimitNOFILE="));
+        let limit = limit.unwrap().parse().unwrap();
+        let lanes = 2 * (APPS_MAX + 1);
+        let share = Share::of_lanes(512, (lanes, 32, usize::MAX), limit);
+        assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
+        // On a larger machine they have to share threads, as the warning says.
+        let share = Share::of_lanes(512, (lanes, 256, usize::MAX), limit);
+        assert_eq!(share.connections, CALLERS_MIN);
+        let fewer = share.fewer_threads().unwrap();
+        let advice = format!(", or set core.provider_connections = {fewer}");
+        assert!(share.warning(Whose::Own).unwrap().contains(&advice));
+        let share = Share::of_lanes(512, (lanes, 256, fewer), limit);
+        assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
+        assert!(Share::of_lanes(512, (lanes, 256, fewer + 1), limit).is_cut());
+        // Each lane needs one.
+        assert_eq!(
+            Share::of_lanes(512, (lanes, 2, usize::MAX), 1024).fewer_threads(),
+            None
+        );
     }
 
     #[test]
