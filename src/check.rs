@@ -12,7 +12,7 @@ mod running;
 
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, Diagnostic, FileText, Severity};
+use crate::config::{ApnsConfig, Config, Diagnostic, FileText, Severity};
 use crate::descriptors::{self, Share};
 use crate::moment::Moment;
 use crate::named::{self, Finding};
@@ -53,7 +53,8 @@ pub fn unsaid(config: &Config, source: &FileText<'_>) -> Vec<Diagnostic> {
              refuses device tokens of apps from the App Store and TestFlight; write \
              sandbox = false below [{section}] for those, else sandbox = true"
         );
-        let is_said = has("sandbox") || has("environments");
+        let names_some = |apns: &ApnsConfig| !apns.environments.is_empty();
+        let is_said = has("sandbox") || lane.apns().is_some_and(names_some);
         (is_apples && !is_said).then(|| source.whole(Severity::Note, text))
     });
     unsaid.collect()

@@ -244,13 +244,23 @@ fn unknown_key((section, known_as): (&str, &str), name: &str, known: &[&Key]) ->
     } else if let Some(ours) = forked {
         format!("write {section}.{} for it", ours.name)
     } else if let Some(key) = elsewhere {
-        format!("did you mean {}?", key.path())
+        let app = section.strip_suffix(known_as).unwrap_or_default();
+        format!(
+            "did you mean {}{}?",
+            if is_lanes(key) { app } else { "" },
+            key.path()
+        )
     } else if let Some(known) = nearest(name, own) {
         format!("did you mean {section}.{known}?")
     } else {
         "etc/sterna.toml lists the known ones".to_owned()
     };
     Verdict::Refused(format!("{section}.{}: unknown key", Shown(name)), help)
+}
+
+/// Whether an app has that key.
+fn is_lanes(key: &Key) -> bool {
+    Provider::of_platform(key.section).is_some()
 }
 
 fn no_app(name: &str) -> Verdict {

@@ -242,6 +242,9 @@ fn what_is_not_said_or_said_otherwise_is_told() {
     fs::copy(&key, &other).unwrap();
     let config = fs::read_to_string(&file).unwrap();
     let config = config.replace(key.to_str().unwrap(), other.to_str().unwrap());
+    let none = config.replace("[ios]\n", "[ios]\nenvironments = []\n");
+    fs::write(&file, &none).unwrap();
+    assert!(said(&file, "UTC").contains("note: ios.sandbox is not set"));
     let config = config.replace("[ios]\n", "[ios]\nsandbox = false\n");
     fs::write(&file, &config).unwrap();
     let text = said(&file, "UTC");

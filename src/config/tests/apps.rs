@@ -118,6 +118,14 @@ fn what_is_wrong_in_an_app_is_told_where_it_stands() {
             &["f:3:1: apps.shop.ios.topik: unknown key; did you mean apps.shop.ios.topic?"][..],
         ),
         (
+            "[apps.shop.android]\ntopic = \"k\"\n",
+            &["apps.shop.android.topic: unknown key; did you mean apps.shop.ios.topic?"],
+        ),
+        (
+            "[apps.shop.android]\nport = \"k\"\n",
+            &["apps.shop.android.port: unknown key; did you mean core.port?"],
+        ),
+        (
             "[apps.shop.ios]\nauth_key_path = \"k\"\n",
             &["unknown key; write apps.shop.ios.token_auth_key_path for it"],
         ),
