@@ -213,8 +213,8 @@ impl Daemon {
                 let wait = count::of(outstanding, "push waits", "pushes wait");
                 problems.push(format!(
                     "{section}: {wait} in the lane {id} for {was}, and that lane would be \
-                     {becomes}: they would be lost; reload when they have ended, or purge them, or give the \
-                     builds of the other environment an app of their own"
+                     {becomes}: they would be lost; reload when they have ended, or purge them, or \
+                     give the builds of the other environment an app of their own"
                 ));
             }
         }
