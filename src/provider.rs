@@ -79,6 +79,8 @@ pub struct Answer {
     pub token_alarm: Option<&'static TokenAlarm>,
     /// See [`Row::proves`].
     pub proves: bool,
+    /// See [`Row::of_topic`].
+    pub of_topic: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
     /// The `apns-unique-id` that came with it.
@@ -151,7 +153,7 @@ pub enum LaneEffect {
     Alarm,
     /// Nothing more is sent until another push has shown whether it is about this one, or about the
     /// credential, the topic or the project: then no push will be taken until that is mended. The
-    /// topic is the configuration's: what a caller's own meets is its push's, see
+    /// topic is the configured one as it stands: what any other meets is its push's, see
     /// [`Vendor::about`].
     Stop,
 }
@@ -255,6 +257,9 @@ pub struct Row {
     /// device token. What is said of a request's form, or of an overload, may come before that; so
     /// may what is said of a token that our configuration may be at fault for.
     pub proves: bool,
+    /// Whether it is about the topic: the configured one, for which the lane is held, or that of
+    /// its push alone, see [`Vendor::about`].
+    pub of_topic: bool,
     /// What happened, in English, as the push log tells it.
     pub meaning: &'static str,
 }
@@ -271,6 +276,7 @@ impl Answer {
             token: TokenEffect::Keep,
             token_alarm: None,
             proves: true,
+            of_topic: false,
             apns_id: None,
             apns_unique_id: None,
             message_name: None,
@@ -339,6 +345,7 @@ impl Row {
             lane: LaneEffect::None,
             token: TokenEffect::Keep,
             proves: false,
+            of_topic: false,
             meaning,
         }
     }
@@ -381,6 +388,14 @@ impl Row {
         };
         let date = head.date.filter(|_| is_of_credential)?;
         http_date(std::str::from_utf8(date).ok()?)
+    }
+
+    /// The same refusal, which is about the topic.
+    const fn of_topic(self) -> Self {
+        Self {
+            of_topic: true,
+            ..self
+        }
     }
 
     /// A refusal of the credential or the configuration.

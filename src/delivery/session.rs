@@ -383,7 +383,13 @@ impl Session {
                 let row = self.requests.provider().goaway(&debug);
                 let refusal = row.filter(|row| row.lane == LaneEffect::Stop);
                 if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
-                    self.refused = Some((row, Carried::of(self.flights.values()).only()));
+                    // A topic that no push here has is not the one that was refused.
+                    let may_be_about =
+                        |flight: &&Flight| !row.of_topic || flight.push.envelope().has_bare_topic();
+                    let carried = Carried::of(self.flights.values().filter(may_be_about));
+                    if !row.of_topic || carried != Carried::Nothing {
+                        self.refused = Some((row, carried.only()));
+                    }
                 }
                 let said = self.requests.less_tokens(&debug);
                 self.retire(goaway_text(code, &said, row));

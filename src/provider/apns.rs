@@ -155,10 +155,10 @@ impl Vendor for Apns {
     }
 
     fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
-        if envelope.has_own_topic {
-            answer::of_own_topic(answer)
-        } else {
+        if envelope.has_bare_topic() {
             answer
+        } else {
+            answer::of_other_topic(answer, envelope.has_own_topic)
         }
     }
 

@@ -171,6 +171,17 @@ impl Envelope {
         }
     }
 
+    /// Whether its topic is the one that is configured, as that stands: neither its caller's own,
+    /// nor one to which the push type or a broadcast adds something. What the provider says of
+    /// that topic, for good or ill, is said of the lane; of any other it is said of the push.
+    pub fn has_bare_topic(&self) -> bool {
+        let adds_nothing = matches!(
+            self.push_type,
+            PushType::Alert | PushType::Background | PushType::Mdm
+        );
+        adds_nothing && !self.has_own_topic && self.target != TargetKind::Channel
+    }
+
     /// This envelope, whose pushes are worthless after so many seconds; 0 or less means not said.
     #[must_use]
     pub fn lasting(self, secs: i64) -> Self {

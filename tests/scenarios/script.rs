@@ -8,6 +8,7 @@
 //! push: 3                                                accepts three pushes
 //! push: 1 size=4000                                      of a large payload
 //! push: 1 topic=com.other                                to a topic that the caller names
+//! push: 1 type=voip                                      of that push type, which adds to its topic
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
 //! server 1: ok 1 name=projects/p/messages/1              the same with FCM's name of the message
@@ -22,7 +23,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sterna::push::LaneId;
+use sterna::provider::apns;
+use sterna::push::{LaneId, PushType};
 
 use crate::frames;
 use crate::heard::KINDS;
@@ -131,7 +133,11 @@ impl Play {
                     let count: usize = words.0[0].parse().unwrap();
                     let size = usize::try_from(words.number("size", 2)).unwrap();
                     let topic = words.get("topic");
-                    self.stage.accept(self.pushes + 1, count, size, topic);
+                    let push_type = words.get("type").map_or(PushType::Alert, |word| {
+                        apns::push_type_of(word).unwrap_or_else(|| panic!("no push type {word}"))
+                    });
+                    let ids = (self.pushes + 1, count);
+                    self.stage.accept(ids, size, topic, push_type);
                     self.pushes += count as u64;
                 }
                 "wait" => self.stage.wait(time(rest)),

@@ -22,7 +22,7 @@ use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::provider::{self, Addressing, Built, apns, fcm};
-use sterna::push::{Content, DeviceToken, LaneId, Notification, Provider, Push, PushId};
+use sterna::push::{Content, DeviceToken, LaneId, Notification, Provider, Push, PushId, PushType};
 
 use crate::operator;
 use crate::wire::{MemoryTransport, Wire};
@@ -174,7 +174,13 @@ impl Stage {
     }
 
     /// So many pushes are accepted, numbered from `first` on.
-    pub(crate) fn accept(&mut self, first: u64, count: usize, payload: usize, topic: Option<&str>) {
+    pub(crate) fn accept(
+        &mut self,
+        (first, count): (u64, usize),
+        payload: usize,
+        topic: Option<&str>,
+        push_type: PushType,
+    ) {
         let notification = Notification::empty(self.setting.platform);
         let token = |id: u64| match self.setting.platform.provider() {
             Provider::Apns => DeviceToken::new(format!("{id:08x}")),
@@ -190,6 +196,7 @@ impl Stage {
             ..Built::nothing(self.setting.platform)
         };
         built.envelope.has_own_topic = topic.is_some();
+        built.envelope.push_type = push_type;
         let accepted = Arc::new(provider::accept(
             &notification,
             &built,

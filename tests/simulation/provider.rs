@@ -267,10 +267,10 @@ impl Peer {
             reply::draw(net.issuer.is_fcm(), troubled, &mut net.dice)
         };
         let accepted = net.ledger.accepted(request.push);
-        let has_own_topic = accepted.is_some_and(|accepted| accepted.envelope.has_own_topic);
-        let plan = plan.to(has_own_topic);
+        let has_bare_topic = accepted.is_none_or(|accepted| accepted.envelope.has_bare_topic());
+        let plan = plan.to(has_bare_topic);
         if let Plan::Answer(reply) = plan
-            && has_own_topic
+            && !has_bare_topic
             && reply.reason.ends_with("TopicDisallowed")
         {
             net.ledger.coverage.count(Kind::OwnTopicRefused);

@@ -135,15 +135,19 @@ impl Reply {
         format!(r#"{{"error":{{"message":"m","details":[{details}{quota}]}}}}"#).into_bytes()
     }
 
-    /// What it is to a push that names a topic of its own, or does not.
-    pub(crate) fn to(self, has_own_topic: bool) -> Self {
-        let is_of_topic = ["BadTopic", "MissingTopic", "TopicDisallowed"].contains(&self.reason);
-        let class = if has_own_topic && is_of_topic {
+    /// What it is to a push of the configured topic as it stands, or of another.
+    pub(crate) fn to(self, has_bare_topic: bool) -> Self {
+        let class = if !has_bare_topic && self.is_of_topic() {
             Class::Final
         } else {
             self.class
         };
         Self { class, ..self }
+    }
+
+    /// Whether it is about the topic.
+    pub(crate) fn is_of_topic(self) -> bool {
+        ["BadTopic", "MissingTopic", "TopicDisallowed"].contains(&self.reason)
     }
 
     /// What it is to one who has got its head alone: a push that was taken was taken, and whom a
@@ -258,11 +262,11 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// What it is to a push that names a topic of its own, or does not.
-    pub(crate) fn to(self, has_own_topic: bool) -> Self {
+    /// What it is to a push of the configured topic as it stands, or of another.
+    pub(crate) fn to(self, has_bare_topic: bool) -> Self {
         match self {
-            Self::Answer(reply) => Self::Answer(reply.to(has_own_topic)),
-            Self::Cut(reply, cut) => Self::Cut(reply.to(has_own_topic), cut),
+            Self::Answer(reply) => Self::Answer(reply.to(has_bare_topic)),
+            Self::Cut(reply, cut) => Self::Cut(reply.to(has_bare_topic), cut),
             other => other,
         }
     }

@@ -69,6 +69,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         token: TokenEffect::Keep,
         token_alarm: None,
         proves: false,
+        of_topic: false,
         apns_id: None,
         apns_unique_id: None,
         message_name: None,

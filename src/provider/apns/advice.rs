@@ -61,7 +61,7 @@ pub static ADVICE: &[Advice] = &[
         "TopicDisallowed",
         "The key or certificate is of another team, or not for this app.",
         "Correct ios.topic, or use a key of the team that owns the app with push enabled. A push \
-         that names a topic of its own fails alone: correct that.",
+         of another topic, its own or that of its push type, fails alone: correct that.",
     ),
     Advice::new(
         "MissingDeviceToken",

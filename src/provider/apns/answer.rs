@@ -29,17 +29,19 @@ pub static ROWS: &[Row] = &[
     Row::refused(400, "BadPriority", "the apns-priority field is bad"),
     Row::refused(400, "InvalidPushType", "the apns-push-type field is bad"),
     Row::refused(400, "DuplicateHeaders", "a field was sent twice"),
-    Row::stopped(400, "BadTopic", "the configured topic is malformed"),
+    Row::stopped(400, "BadTopic", "the configured topic is malformed").of_topic(),
     Row::stopped(
         400,
         "MissingTopic",
         "the credential needs a topic, and none is configured",
-    ),
+    )
+    .of_topic(),
     Row::stopped(
         400,
         "TopicDisallowed",
         "the credential may not push to the configured topic",
-    ),
+    )
+    .of_topic(),
     Row::refused(400, "MissingDeviceToken", "the request had no device token"),
     Row::refused(400, "PayloadEmpty", "the payload is empty"),
     Row::token(
@@ -151,23 +153,28 @@ static UNKNOWN: [Row; 3] = [
     Row::refused(0, "", "refused"),
 ];
 
-/// What is said of a topic that is not the configuration's.
-static OF_OWN_TOPIC: [Row; 3] = [
+/// What is said of a topic that is not the configured one as it stands.
+static OF_OTHER_TOPIC: [Row; 3] = [
     Row::refused(
         400,
         "BadTopic",
-        "the topic that the push names is malformed",
-    ),
+        "the topic of this push is malformed: its own, or the configured one with what its push \
+         type adds",
+    )
+    .of_topic(),
     Row::refused(
         400,
         "MissingTopic",
-        "APNs saw no topic, though the push names one",
-    ),
+        "APNs saw no topic, though the push has one of its own or by its push type",
+    )
+    .of_topic(),
     Row::refused(
         400,
         "TopicDisallowed",
-        "the credential may not push to the topic that the push names",
-    ),
+        "the credential may not push to the topic of this push: its own, or the configured one \
+         with what its push type adds, or a broadcast's",
+    )
+    .of_topic(),
 ];
 
 const NOT_FOR_TOPIC: &str = "DeviceTokenNotForTopic";
@@ -228,6 +235,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token: row.token,
         token_alarm: row.token_alarm(),
         proves: row.proves,
+        of_topic: row.of_topic,
         apns_id,
         apns_unique_id,
         message_name: None,
@@ -237,11 +245,12 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
     }
 }
 
-/// The topics that a push names itself: what is said of one says nothing of the lane, and does not
-/// point to its configuration.
-pub(super) fn of_own_topic(answer: Answer) -> Answer {
+/// What is said of a topic that is not the configured one as it stands, which says nothing of the
+/// lane: a credential may push to the one and not to the other. Of one that the push names itself
+/// it does not even point to the configuration.
+pub(super) fn of_other_topic(answer: Answer, is_own: bool) -> Answer {
     let is_it = |row: &&Row| row.reason == answer.reason;
-    match OF_OWN_TOPIC.iter().find(is_it) {
+    match OF_OTHER_TOPIC.iter().find(is_it) {
         Some(row) => Answer {
             error: row.meaning.to_owned(),
             verdict: row.verdict,
@@ -249,7 +258,7 @@ pub(super) fn of_own_topic(answer: Answer) -> Answer {
             date: None,
             ..answer
         },
-        None if answer.reason == NOT_FOR_TOPIC => Answer {
+        None if is_own && answer.reason == NOT_FOR_TOPIC => Answer {
             token_alarm: None,
             ..answer
         },
@@ -259,9 +268,9 @@ pub(super) fn of_own_topic(answer: Answer) -> Answer {
 
 /// The rows that explain what [`ROWS`] says of a word, each with when it holds.
 pub fn refinements() -> [(&'static str, &'static Row); 3] {
-    OF_OWN_TOPIC
+    OF_OTHER_TOPIC
         .each_ref()
-        .map(|row| ("if the push names a topic of its own", row))
+        .map(|row| ("if the topic is not the configured one as it stands", row))
 }
 
 /// The characters of a UUID that a field's value is.

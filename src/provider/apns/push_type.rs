@@ -43,3 +43,30 @@ pub(super) fn word_and_suffix(push_type: PushType) -> Option<(&'static str, &'st
     let known = PUSH_TYPES.iter().find(|(known, ..)| *known == push_type);
     known.map(|(_, word, suffix)| (*word, *suffix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::{Envelope, LaneId, TargetKind};
+
+    #[test]
+    fn a_topic_is_bare_if_nothing_is_added_to_the_configured_one() {
+        for push_type in PushType::ALL {
+            let bare = Envelope {
+                push_type,
+                ..Envelope::to(LaneId::IOS)
+            };
+            let suffix = word_and_suffix(push_type).map(|(_, suffix)| suffix);
+            assert_eq!(bare.has_bare_topic(), suffix == Some(""), "{push_type:?}");
+            let own = Envelope {
+                has_own_topic: true,
+                ..bare
+            };
+            let broadcast = Envelope {
+                target: TargetKind::Channel,
+                ..bare
+            };
+            assert!(!own.has_bare_topic() && !broadcast.has_bare_topic());
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::*;
 use crate::provider::apns::Apns;
 use crate::provider::fixture::start;
 use crate::provider::{Vendor as _, Verdict};
-use crate::push::{Envelope, LaneId};
+use crate::push::{Envelope, LaneId, PushType};
 
 use LaneEffect as Lane;
 use TokenEffect as Token;
@@ -133,9 +133,10 @@ fn a_word_on_a_known_device_proves_the_credential_and_no_other_word_does() {
 }
 
 #[test]
-fn what_a_topic_of_the_pushs_own_meets_says_nothing_of_the_lane() {
-    let about = |reason: &str, has_own_topic| {
+fn what_another_topic_than_the_configured_one_meets_says_nothing_of_the_lane() {
+    let about_type = |reason: &str, has_own_topic, push_type| {
         let envelope = Envelope {
+            push_type,
             has_own_topic,
             ..Envelope::to(LaneId::IOS)
         };
@@ -144,9 +145,12 @@ fn what_a_topic_of_the_pushs_own_meets_says_nothing_of_the_lane() {
             judge(400, &format!(r#"{{"reason":"{reason}"}}"#)),
         )
     };
+    let about = |reason: &str, own| about_type(reason, own, PushType::Alert);
     for (when, row) in refinements() {
-        assert_eq!(when, "if the push names a topic of its own");
+        assert_eq!(when, "if the topic is not the configured one as it stands");
         let [own, configured] = [true, false].map(|own| about(row.reason, own));
+        assert_eq!(about_type(row.reason, false, PushType::Voip), own);
+        assert!(own.of_topic && configured.of_topic);
         assert_eq!(
             (configured.verdict, configured.lane),
             (Verdict::Stopped, Lane::Stop)
