@@ -50,7 +50,7 @@ pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
 pub use gate::{
     Cleared, CredentialRefusal, DECIDES_WITHIN, EndsWith, FIRST_PROBE, Gate, Hold, MaySend, Others,
-    ProbeEnd, Refused, Target, Witness,
+    ProbeEnd, Proof, Refused, Target, Witness,
 };
 pub use holding::Holding;
 pub use inquiry::{Held, INQUIRIES_MAX, Inquiries, Inquiry, NoAnswer, Wish};
@@ -390,8 +390,13 @@ impl Lane {
 
     /// A push of route `generation` was answered as only a credential is that is taken. What that
     /// changed, and the pushes that were refused, which is about each of them then.
-    pub fn taken(&self, generation: u64, now: Instant) -> (Cleared, Vec<(Push, Rebuff)>) {
-        let (cleared, suspects) = self.holding.taken(generation, now);
+    pub fn taken(
+        &self,
+        generation: u64,
+        proof: Proof,
+        now: Instant,
+    ) -> (Cleared, Vec<(Push, Rebuff)>) {
+        let (cleared, suspects) = self.holding.taken(generation, proof, now);
         let (mut refused, mut others) = (Vec::new(), Vec::new());
         for Suspect { push, met } in suspects {
             match met {

@@ -31,7 +31,8 @@
 //! - *Another* push is one by which more may be learnt: it goes to another target than the
 //!   witnesses, and is not discredited.
 //! - A *proof* is an answer that only a credential is given that is taken. It *contradicts* every
-//!   witness there is.
+//!   witness there is; but of what the configured topic has met, one to a push of another topic
+//!   says nothing, and while a push waits that has met that it opens nothing.
 //! - A push that was contradicted is *discredited*: alone, its word calls no operator while others
 //!   are taken.
 //! - A *suspect* is a push that goes last: a witness, whose *rebuff* is what was said to it, or a
@@ -46,7 +47,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use terms::{
-    Cleared, CredentialRefusal, EndsWith, Hold, MaySend, Others, ProbeEnd, Refused, Target, Witness,
+    Cleared, CredentialRefusal, EndsWith, Hold, MaySend, Others, ProbeEnd, Proof, Refused, Target,
+    Witness,
 };
 
 use crate::moment::Moment;

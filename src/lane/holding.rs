@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::alarms::Alarms;
 use super::gate::{
-    Cleared, CredentialRefusal, Gate, Hold, MaySend, Others, ProbeEnd, Refused, Witness,
+    Cleared, CredentialRefusal, Gate, Hold, MaySend, Others, ProbeEnd, Proof, Refused, Witness,
 };
 use super::lock;
 use super::suspects::{Suspect, Suspects, is_another};
@@ -127,10 +127,13 @@ impl Holding {
 
     /// A push of route `generation` was answered as only a credential is that is taken. What that
     /// changed, and those that went last, if it did.
-    pub(super) fn taken(&self, generation: u64, now: Instant) -> (Cleared, Released) {
+    pub(super) fn taken(&self, generation: u64, proof: Proof, now: Instant) -> (Cleared, Released) {
         self.with(|gate| {
             // What an old route was told says nothing of the present one.
-            if generation != self.route_generation() {
+            let is_old = generation != self.route_generation();
+            let has_met_it = |suspect: &Suspect| suspect.is_of_topic();
+            let says_nothing = proof == Proof::Credential && self.suspects.any(has_met_it);
+            if is_old || says_nothing {
                 return (Cleared::Nothing, Released::new());
             }
             let cleared = gate.taken(now);
@@ -230,10 +233,16 @@ impl Holding {
         if !may_any && !gate.takes_another(now) {
             return None;
         }
-        let first = self.suspects.take_first(|suspect| {
+        let fits = |suspect: &Suspect| {
             let is_elsewhere = suspect.push.refused_by != Some(connection);
             is_elsewhere && (may_any || suspect.is_bystander(&gate))
-        });
+        };
+        // By those most is learnt.
+        let has_bare_topic = |suspect: &Suspect| suspect.push.envelope().has_bare_topic();
+        let first = self
+            .suspects
+            .take_first(|suspect| has_bare_topic(suspect) && fits(suspect))
+            .or_else(|| self.suspects.take_first(fits));
         drop(gate);
         first.map(|suspect| suspect.push)
     }

@@ -33,6 +33,8 @@ pub struct Rebuff {
     pub error: String,
     /// On which connection.
     pub connection: ConnectionId,
+    /// Whether it is about the configured topic.
+    pub of_topic: bool,
 }
 
 /// A lock around them, and what is asked for each wake-up beside it.
@@ -91,6 +93,11 @@ impl Suspect {
     /// Whether it was not refused itself, and more may be learnt by it than by those that were.
     pub(super) fn is_bystander(&self, gate: &Gate) -> bool {
         self.met.is_none() && is_another(gate, &self.push)
+    }
+
+    /// Whether it has met a refusal of the configured topic.
+    pub(super) fn is_of_topic(&self) -> bool {
+        self.met.as_ref().is_some_and(|rebuff| rebuff.of_topic)
     }
 
     /// The push, which has nothing to wait for any more.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, Push, PushId};
+use super::{
+    Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, Push, PushId, PushType,
+};
 use crate::moment::Moment;
 
 /// So many to iOS of one notification, accepted at that time, each to a device of its own.
@@ -16,9 +18,23 @@ pub(crate) fn push_to(token: &str, at: Moment) -> Push {
     all(1, &[token].into_iter().collect(), at).remove(0)
 }
 
+/// One to iOS of that type.
+pub(crate) fn push_of(push_type: PushType, id: u64, at: Moment) -> Push {
+    let envelope = Envelope {
+        push_type,
+        ..Envelope::to(LaneId::IOS)
+    };
+    let token = format!("{id:04x}");
+    all_of(envelope, id, &[&*token].into_iter().collect(), at).remove(0)
+}
+
 fn all(first_id: u64, tokens: &DeviceTokens, at: Moment) -> Vec<Push> {
+    all_of(Envelope::to(LaneId::IOS), first_id, tokens, at)
+}
+
+fn all_of(envelope: Envelope, first_id: u64, tokens: &DeviceTokens, at: Moment) -> Vec<Push> {
     let accepted = Arc::new(Accepted {
-        envelope: Envelope::to(LaneId::IOS),
+        envelope,
         parcel: Parcel::new(&Content::default(), &Note::default(), tokens),
         first_id: PushId(first_id),
         at,

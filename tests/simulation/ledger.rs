@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sterna::delivery::policy::Limits;
 use sterna::delivery::reasons::NO_ACCESS_TOKEN;
-use sterna::lane::{self, Lane};
+use sterna::lane::{self, Lane, Proof};
 use sterna::moment::Moment;
 use sterna::push::Accepted;
 
@@ -393,7 +393,16 @@ impl Ledger {
                 if self.hold.is_probe(push) {
                     self.coverage.count(Kind::ProbePassed);
                 }
-                self.hold.taken(generation);
+                let has_bare_topic = self.records[&push].accepted.envelope.has_bare_topic();
+                let proof = if has_bare_topic {
+                    Proof::Topic
+                } else {
+                    Proof::Credential
+                };
+                self.hold.taken(generation, proof);
+                if proof == Proof::Credential {
+                    self.hold.ended(push, true, now);
+                }
             }
             fate => {
                 // What is purged says nothing, and another goes in its place.
@@ -455,6 +464,7 @@ impl Ledger {
             self.unsettled -= 1;
         }
         record.settled = true;
+        self.hold.settled(push);
         let expected_type = if succeeded {
             "succeeded-push"
         } else {

@@ -11,7 +11,7 @@ use super::super::session::Ended;
 use super::super::stop;
 use super::super::transport::Transport;
 use super::{Desk, Timer};
-use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Rebuff, Suspect, Target, Witness};
+use crate::lane::{Cleared, EndsWith, MaySend, ProbeEnd, Proof, Rebuff, Suspect, Target, Witness};
 use crate::moment::Moment;
 use crate::provider::{Answer, Verdict};
 use crate::push::{ConnectionId, Push, PushId};
@@ -72,11 +72,14 @@ impl<T: Transport> Desk<T> {
     }
 
     /// A push to see by whether the credential is taken: one to another target than those that have
-    /// met its refusal, now or before, if there is one. They go last.
+    /// met its refusal, now or before, if there is one. They go last, and so does what has another
+    /// topic than the configured one, of which it says nothing.
     pub(super) fn take_probe(&mut self, now: Moment) -> Option<Push> {
         loop {
             while let Some(push) = self.trays.hand.pop_front() {
-                if self.lane.holding().is_another(&push) {
+                let holding = self.lane.holding();
+                let is_fit = push.envelope().has_bare_topic() && holding.is_another(&push);
+                if is_fit || !holding.is_refused() {
                     return Some(push);
                 }
                 self.lane.put_last(push);
@@ -130,9 +133,18 @@ impl<T: Transport> Desk<T> {
         // The lane may wait for it no more: a GOAWAY of the same round, or another credential, has
         // ended the probe. What is said to it is about the credential all the same.
         let is_probe = self.forget_probe(id);
-        let proves = matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves);
-        if proves {
-            self.take_proof(generation, now);
+        if matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves) {
+            let has_bare_topic = ended.push.envelope().has_bare_topic();
+            let proof = if has_bare_topic {
+                Proof::Topic
+            } else {
+                Proof::Credential
+            };
+            self.take_proof(generation, proof, now);
+            if is_probe && proof == Proof::Credential {
+                // Should it have opened nothing.
+                self.end_probe(id, generation, ProbeEnd::Unanswered, now);
+            }
             return Ok(ended);
         }
         if let Some(answer) = stopping_answer(&ended, is_probe) {
@@ -145,6 +157,7 @@ impl<T: Transport> Desk<T> {
                 reason: answer.reason.clone(),
                 error: answer.error.clone(),
                 connection: ended.connection,
+                of_topic: answer.of_topic,
             };
             let mut push = ended.push;
             stop::spare(&mut push);
@@ -189,7 +202,7 @@ impl<T: Transport> Desk<T> {
     }
 
     /// A push was answered as only a credential is that is taken: what was refused is contradicted.
-    fn take_proof(&mut self, generation: u64, now: Moment) {
+    fn take_proof(&mut self, generation: u64, proof: Proof, now: Moment) {
         let now = now.monotonic;
         if !self.lane.holding().is_held() {
             let again_at = self.timers.at(Timer::NoteProof);
@@ -199,7 +212,7 @@ impl<T: Transport> Desk<T> {
             }
             return;
         }
-        let (cleared, refused) = self.lane.taken(generation, now);
+        let (cleared, refused) = self.lane.taken(generation, proof, now);
         self.trays.contradicted.extend(refused);
         if matches!(cleared, Cleared::Hold | Cleared::HoldForOne) {
             tell_release(&self.lane);

@@ -8,7 +8,7 @@ use super::*;
 use crate::delivery::credential_files::Unroutable;
 use crate::delivery::fixture::idle_route;
 use crate::delivery::threads::NO_THREAD;
-use crate::lane::{CredentialRefusal, EndsWith};
+use crate::lane::{CredentialRefusal, EndsWith, Proof};
 use crate::log::Destination;
 use crate::net::connection::Endpoint;
 use crate::net::fixture::AMPLE;
@@ -117,7 +117,7 @@ fn the_files_of_a_credential_are_read_by_a_thread_while_the_lane_is_held_for_it(
     for _ in 0..2 {
         refuse(lane);
         await_threads("held", 1);
-        lane.taken(0, moment::now());
+        lane.taken(0, Proof::Topic, moment::now());
         await_threads("held", 0);
     }
 }

@@ -134,6 +134,15 @@ pub enum Refused {
     Known,
 }
 
+/// What a good answer proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// That the credential is taken: its push had another topic than the configured one.
+    Credential,
+    /// That the configured topic is too.
+    Topic,
+}
+
 /// What became of a probe that had no good answer and was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeEnd {

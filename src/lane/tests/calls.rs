@@ -126,8 +126,11 @@ const JUDGED: Act = |it| {
     it.lane.judge(false, it.instant(), 0);
 };
 const TAKEN: Act = |it| {
-    it.lane
-        .taken(it.lane.holding().route_generation(), it.instant());
+    it.lane.taken(
+        it.lane.holding().route_generation(),
+        Proof::Topic,
+        it.instant(),
+    );
 };
 /// A probe has gone since the credential was replaced.
 const PROBING: Act = |it| {
@@ -152,7 +155,7 @@ fn whoever_has_to_look_at_a_refusal_is_called_and_nobody_else() {
             "a good answer to an old credential",
             PROBING,
             |it| {
-                it.lane.taken(0, it.instant());
+                it.lane.taken(0, Proof::Topic, it.instant());
             },
             NOBODY,
         ),
@@ -250,12 +253,12 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
         }),
         ("a hold", true, |it| {
             it.hold();
-            it.lane.taken(0, it.instant());
+            it.lane.taken(0, Proof::Topic, it.instant());
         }),
         ("a hold for one alone", false, |it| {
             it.refuse(0, EndsWith::Probe);
             it.lane.judge(false, it.instant(), 0);
-            it.lane.taken(0, it.instant());
+            it.lane.taken(0, Proof::Topic, it.instant());
         }),
         ("a want of a token", true, |it| {
             it.refuse(0, EndsWith::AccessToken);
@@ -263,7 +266,7 @@ fn the_ramp_begins_anew_after_a_hold_of_any_kind_and_not_after_a_doubt() {
         }),
         ("a doubt", false, |it| {
             it.refuse(0, EndsWith::Probe);
-            it.lane.taken(0, it.instant());
+            it.lane.taken(0, Proof::Topic, it.instant());
         }),
         ("a rest, seen by who asks", true, |it| {
             let until = it.instant() + Duration::from_secs(5);

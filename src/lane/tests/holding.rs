@@ -1,6 +1,7 @@
 //! What holds a lane, and the pushes that go last meanwhile.
 
 use super::*;
+use crate::push::PushType;
 
 /// The first of those that go last, on a connection that has refused nothing.
 fn take_last(lane: &Lane, now: Instant) -> Option<Push> {
@@ -29,6 +30,7 @@ fn met(push: &Push, connection: u32) -> (Witness, Suspect) {
         reason: "Forbidden".into(),
         error: "the credential is not allowed to do this".to_owned(),
         connection,
+        of_topic: false,
     };
     let suspect = Suspect {
         push: push.clone(),
@@ -103,7 +105,7 @@ fn what_a_replaced_credential_was_told_holds_nothing() {
     assert!(probes(2));
     lane.route_replaced(3, now.monotonic);
     assert!(probes(3));
-    let (cleared, refused) = lane.taken(2, now.monotonic);
+    let (cleared, refused) = lane.taken(2, Proof::Topic, now.monotonic);
     assert_eq!(cleared, Cleared::Nothing, "it was answered to the old one");
     assert!(refused.is_empty() && lane.holding().is_held());
     assert_eq!(told(3, 2), Refused::Known);
@@ -161,7 +163,7 @@ fn a_good_answer_gives_back_what_was_refused_and_queues_who_only_waited() {
     refuse(&lane, &pushes[0], 1, 0, now);
     refuse(&lane, &pushes[1], 2, 0, now);
     lane.put_last(pushes[2].clone());
-    let (cleared, refused) = lane.taken(0, now.monotonic);
+    let (cleared, refused) = lane.taken(0, Proof::Topic, now.monotonic);
     assert_eq!(cleared, Cleared::Doubt);
     assert_eq!(ids(refused.into_iter().map(|(push, _)| push)), [1, 2]);
     assert_eq!(ids(taken(&lane)), [3]);
@@ -187,7 +189,7 @@ fn another_credential_takes_back_what_was_said_by_the_old_one() {
         };
         assert!(!again.used_its_second_chance, "it may go at once");
         assert!(
-            lane.taken(1, now.monotonic).1.is_empty(),
+            lane.taken(1, Proof::Topic, now.monotonic).1.is_empty(),
             "and is contradicted by nothing"
         );
     }
@@ -320,5 +322,43 @@ fn those_of_a_connection_that_was_refused_as_a_whole_show_whom_it_is_about() {
     let other = take_last(&lane, later).unwrap();
     assert_ne!(other.id(), probe.id());
     assert!(lane.holding().begin_probe(&other, later));
-    assert_eq!(lane.taken(0, later).0, Cleared::Doubt);
+    assert_eq!(lane.taken(0, Proof::Topic, later).0, Cleared::Doubt);
+}
+
+#[test]
+fn a_proof_of_another_topic_opens_nothing_while_a_push_waits_that_the_configured_one_has_failed() {
+    for (of_topic, cleared) in [(true, Cleared::Nothing), (false, Cleared::Doubt)] {
+        let (lane, pushes) = all_taken(1);
+        let now = Moment::now();
+        let (witness, mut suspect) = met(&pushes[0], 1);
+        let rebuff = suspect.met.as_mut().unwrap();
+        rebuff.of_topic = of_topic;
+        lane.refuse(refusal(), 0, Some(witness), Some(suspect), now, 0);
+        let told = lane.taken(0, Proof::Credential, now.monotonic);
+        assert_eq!((told.0, told.1.is_empty()), (cleared, of_topic));
+        // The push has gone: there is nobody whom that would be unfair to.
+        if of_topic {
+            assert_eq!(ids(take_last_of_all(&lane)), [1]);
+            let told = lane.taken(0, Proof::Credential, now.monotonic);
+            assert_eq!(told.0, Cleared::Doubt);
+        }
+    }
+}
+
+fn take_last_of_all(lane: &Lane) -> Vec<Push> {
+    let suspects = lane.holding().take_suspects();
+    suspects.into_iter().map(|suspect| suspect.push).collect()
+}
+
+#[test]
+fn a_push_of_the_configured_topic_is_the_probe_before_one_of_another() {
+    let now = Moment::now();
+    let (lane, pushes) = all_taken(1);
+    refuse(&lane, &pushes[0], 1, 0, now);
+    lane.judge(false, now.monotonic, 0);
+    lane.put_last(fixture::push_of(PushType::Voip, 11, now));
+    lane.put_last(fixture::push_of(PushType::Alert, 12, now));
+    lane.route_replaced(1, now.monotonic);
+    let order = std::iter::from_fn(|| take_last(&lane, now.monotonic));
+    assert_eq!(ids(order), [1, 12, 11]);
 }

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use sterna::lane::Proof;
+
 use crate::reply::Reply;
 
 /// The wait before a probe grows to so many times the first.
@@ -33,8 +35,8 @@ pub(crate) struct Hold {
 #[derive(Default)]
 struct Heard {
     refusals: Vec<Refusal>,
-    /// Another push was taken.
-    taken: bool,
+    /// Another push was taken, and what that proves at most.
+    taken: Option<Proof>,
 }
 
 /// To a push and for what, or to a connection as a whole.
@@ -218,13 +220,15 @@ impl Hold {
     /// Whether something was heard in the present round that changes anything.
     pub(crate) fn has_news(&mut self) -> bool {
         let is_refused = self.refused.is_some() || !self.heard.refusals.is_empty();
-        self.heard.taken &= is_refused;
+        self.heard.taken.take_if(|_| !is_refused);
         is_refused
     }
 
     /// A push was answered as only a good credential is.
-    pub(crate) fn taken(&mut self, generation: u64) {
-        self.heard.taken |= generation == self.generation;
+    pub(crate) fn taken(&mut self, generation: u64, proof: Proof) {
+        if generation == self.generation {
+            self.heard.taken = self.heard.taken.max(Some(proof));
+        }
     }
 
     /// What was heard takes effect, while others are in flight or not; the pushes whose refusal is
@@ -243,7 +247,13 @@ impl Hold {
                 refused.others_from = now + DECIDES;
             }
         }
-        let refused = self.refused.take_if(|_| heard.taken);
+        let opens = |refused: &mut Refused| match heard.taken {
+            None => false,
+            // Of the configured topic it says nothing.
+            Some(Proof::Credential) => !refused.suspects.values().any(|it| it.1.is_of_topic()),
+            Some(Proof::Topic) => true,
+        };
+        let refused = self.refused.take_if(opens);
         refused.map_or_else(BTreeMap::new, |refused| refused.suspects)
     }
 
@@ -262,6 +272,13 @@ impl Hold {
             } else {
                 refused.others_from = refused.others_from.min(now);
             }
+        }
+    }
+
+    /// A push is settled, and waits for nothing any more.
+    pub(crate) fn settled(&mut self, push: u64) {
+        if let Some(refused) = &mut self.refused {
+            refused.suspects.remove(&push);
         }
     }
 

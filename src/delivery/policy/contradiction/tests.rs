@@ -28,6 +28,7 @@ fn rebuff(connection: u32) -> Rebuff {
         reason: "NOT_FOUND".into(),
         error: "FCM does not know the project".to_owned(),
         connection: ConnectionId::new(connection),
+        of_topic: false,
     }
 }
 
