@@ -81,6 +81,9 @@ pub struct Answer {
     pub proves: bool,
     /// See [`Row::of_topic`].
     pub of_topic: bool,
+    /// Whether it is said of another topic than the configured one: it is its push's then, whatever
+    /// it would mean for the lane otherwise.
+    pub of_other_topic: bool,
     /// The `apns-id` that came with it.
     pub apns_id: Option<Box<str>>,
     /// The `apns-unique-id` that came with it.
@@ -277,6 +280,7 @@ impl Answer {
             token_alarm: None,
             proves: true,
             of_topic: false,
+            of_other_topic: false,
             apns_id: None,
             apns_unique_id: None,
             message_name: None,

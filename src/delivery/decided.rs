@@ -20,7 +20,12 @@ impl Decided {
     /// Takes note of an answer to a push of that route, if it is the last word on the push. One to
     /// a route that has been replaced, on a connection that finishes, counts no more.
     pub(super) fn note(&mut self, answer: &Answer, push: &Push, generation: u64, now: Moment) {
-        let decides = matches!(answer.verdict, Verdict::Succeeded | Verdict::Refused);
+        let decides = match answer.verdict {
+            Verdict::Succeeded | Verdict::Refused => true,
+            // The push fails by that the second time, and the lane is not held.
+            Verdict::Retry(_) => answer.of_other_topic && push.used_its_second_chance,
+            Verdict::Stopped => false,
+        };
         if !decides || generation < self.generation {
             return;
         }

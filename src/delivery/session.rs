@@ -532,7 +532,9 @@ impl Session {
         if answer.proves {
             self.refusals = 0;
             self.proved |= credential_number == self.credential_number;
-        } else if answer.verdict == Verdict::Stopped || again.is_some_and(|again| again.once) {
+        } else if answer.verdict == Verdict::Stopped
+            || again.is_some_and(|again| again.once) && !answer.of_other_topic
+        {
             self.refusals = self.refusals.saturating_add(1);
         }
         if again.is_some_and(|again| again.close_connection) {

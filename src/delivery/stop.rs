@@ -8,12 +8,12 @@ use crate::push::Push;
 /// Whether an answer means, if others are given it too, that no push of the lane will be taken
 /// until something is mended. `last` if a refusal that is given one more try has had it.
 ///
-/// A topic is the configuration's: no caller can give one, so what is said of it is said of all
-/// pushes.
+/// What is said of the configured topic is said of all its pushes. Of another topic, its caller's
+/// own or that of its push type, it is said of that push, whoever else hears it.
 pub fn stops_the_lane(answer: &Answer, last: bool) -> bool {
     match answer.verdict {
         Verdict::Succeeded | Verdict::Refused => false,
-        Verdict::Retry(again) => again.once && last,
+        Verdict::Retry(again) => again.once && last && !answer.of_other_topic,
         Verdict::Stopped => true,
     }
 }
@@ -30,7 +30,8 @@ pub fn spare(push: &mut Push) {
 mod tests {
     use super::*;
     use crate::moment::Moment;
-    use crate::provider::{AnswerHead, apns, fcm};
+    use crate::provider::{AnswerHead, Vendor as _, apns, fcm};
+    use crate::push::{Envelope, LaneId};
 
     fn apns_answer(status: u16, reason: &str) -> Answer {
         let head = AnswerHead {
@@ -79,6 +80,20 @@ mod tests {
         ];
         for (status, reason) in about_one {
             let answer = apns_answer(status, reason);
+            assert!(!stops_the_lane(&answer, true), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_another_topic_stops_no_lane() {
+        let own = Envelope {
+            has_own_topic: true,
+            ..Envelope::to(LaneId::IOS)
+        };
+        for (status, reason) in [(400, "TopicDisallowed"), (403, "InvalidProviderToken")] {
+            let answer = apns_answer(status, reason);
+            assert!(stops_the_lane(&answer, true), "{reason}");
+            let answer = apns::Apns.about(&own, answer);
             assert!(!stops_the_lane(&answer, true), "{reason}");
         }
     }

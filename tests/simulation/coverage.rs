@@ -69,6 +69,7 @@ kinds! {
     FieldsOfItsOwn "header fields of a notification's own"
     OwnTopic "topic of a push's own"
     OwnTopicRefused "topic of a push's own refused"
+    OtherTopicProbed "probe refused for another topic"
     AuthTokenExpired "ExpiredProviderToken"
     AuthTokenInvalid "InvalidProviderToken"
     AuthTokenTooSoon "TooManyProviderTokenUpdates"

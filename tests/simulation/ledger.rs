@@ -327,6 +327,10 @@ impl Ledger {
                 record.spare();
                 is_spared = true;
             }
+            Fate::Answered(reply) if record.is_kept(reply) => {
+                self.coverage.count(Kind::OtherTopicProbed);
+                record.spare();
+            }
             Fate::Answered(reply) => {
                 if record.answered(reply) {
                     record.due = Some(reply);

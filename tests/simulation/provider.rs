@@ -267,10 +267,9 @@ impl Peer {
             reply::draw(net.issuer.is_fcm(), troubled, &mut net.dice)
         };
         let accepted = net.ledger.accepted(request.push);
-        let has_bare_topic = accepted.is_none_or(|accepted| accepted.envelope.has_bare_topic());
-        let plan = plan.to(has_bare_topic);
+        let plan = accepted.map_or(plan, |accepted| plan.to(&accepted.envelope));
         if let Plan::Answer(reply) = plan
-            && !has_bare_topic
+            && reply.of_other_topic
             && reply.reason.ends_with("TopicDisallowed")
         {
             net.ledger.coverage.count(Kind::OwnTopicRefused);

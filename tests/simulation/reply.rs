@@ -5,6 +5,7 @@ mod table;
 use std::time::Duration;
 
 use sterna::http2::ErrorCode;
+use sterna::push::Envelope;
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
@@ -41,6 +42,8 @@ pub(crate) enum Class {
     Once,
     /// The same, on another connection and at no cost.
     OnceElsewhere,
+    /// At once, but once, at no cost; then it never will be.
+    OnceThenFinal,
     /// The lane is held; it says nothing of the push.
     Held,
 }
@@ -89,6 +92,8 @@ pub(crate) struct Reply {
     pub(crate) slows: bool,
     /// Its content is not as long as it says, or has not come.
     pub(crate) broken: bool,
+    /// It is about another topic than the configured one.
+    pub(crate) of_other_topic: bool,
 }
 
 impl Reply {
@@ -101,6 +106,7 @@ impl Reply {
             retry_after: None,
             slows: false,
             broken: false,
+            of_other_topic: false,
         }
     }
 
@@ -136,13 +142,19 @@ impl Reply {
     }
 
     /// What it is to a push of the configured topic as it stands, or of another.
-    pub(crate) fn to(self, has_bare_topic: bool) -> Self {
-        let class = if !has_bare_topic && self.is_of_topic() {
+    pub(crate) fn to(self, envelope: &Envelope) -> Self {
+        let class = if !envelope.has_bare_topic() && self.is_of_topic() {
             Class::Final
+        } else if envelope.has_own_topic && self.reason == INVALID_AUTH_TOKEN.reason {
+            Class::OnceThenFinal
         } else {
-            self.class
+            return self;
         };
-        Self { class, ..self }
+        Self {
+            class,
+            of_other_topic: true,
+            ..self
+        }
     }
 
     /// Whether it is about the topic.
@@ -225,7 +237,7 @@ impl Reply {
             Class::Quota if self.slows => Some(Kind::Quota),
             Class::Quota => Some(Kind::DeviceQuota),
             Class::Elsewhere => Some(Kind::Elsewhere),
-            Class::Once | Class::OnceElsewhere => Some(Kind::Once),
+            Class::Once | Class::OnceElsewhere | Class::OnceThenFinal => Some(Kind::Once),
             Class::Held => Some(Kind::Held),
         };
         let retry_after = self.retry_after.map(|asked| match asked {
@@ -263,10 +275,10 @@ pub(crate) enum Plan {
 
 impl Plan {
     /// What it is to a push of the configured topic as it stands, or of another.
-    pub(crate) fn to(self, has_bare_topic: bool) -> Self {
+    pub(crate) fn to(self, envelope: &Envelope) -> Self {
         match self {
-            Self::Answer(reply) => Self::Answer(reply.to(has_bare_topic)),
-            Self::Cut(reply, cut) => Self::Cut(reply.to(has_bare_topic), cut),
+            Self::Answer(reply) => Self::Answer(reply.to(envelope)),
+            Self::Cut(reply, cut) => Self::Cut(reply.to(envelope), cut),
             other => other,
         }
     }

@@ -147,6 +147,17 @@ impl<T: Transport> Desk<T> {
             }
             return Ok(ended);
         }
+        if is_probe && is_of_other_topic(&ended.outcome) {
+            // It may be the credential all the same: while that is refused, or doubted, no push
+            // fails by it.
+            let mut push = ended.push;
+            stop::spare(&mut push);
+            self.settler.count_attempt(true);
+            self.settler.note_tried(&push, None, now);
+            self.end_probe(id, generation, ProbeEnd::Unanswered, now);
+            self.lane.put_last(push);
+            return Err(None);
+        }
         if let Some(answer) = stopping_answer(&ended, is_probe) {
             if let Some(date) = answer.date {
                 self.following.route.clock.note(date, now);
@@ -279,6 +290,11 @@ impl<T: Transport> Desk<T> {
         self.trays.at_work = None;
         tell_refusal(&self.lane, told);
     }
+}
+
+/// Whether a push was refused for another topic than the configured one.
+fn is_of_other_topic(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Answered(answer) if answer.of_other_topic)
 }
 
 /// What was said to a push, if it may be about the credential.

@@ -75,6 +75,7 @@ fn answer(status: u16, reason: &'static str, verdict: Verdict) -> Outcome {
         token_alarm: None,
         proves: false,
         of_topic: false,
+        of_other_topic: false,
         apns_id: Some("an-id".into()),
         apns_unique_id: Some("a-unique-id".into()),
         message_name: Some("a-name".into()),

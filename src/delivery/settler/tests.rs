@@ -70,6 +70,7 @@ fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome 
         token_alarm: None,
         proves: false,
         of_topic: false,
+        of_other_topic: false,
         apns_id: None,
         apns_unique_id: None,
         message_name: None,

@@ -221,3 +221,33 @@ pub static TOKEN_ALARMS: &[TokenAlarm] = &[
         "Drop the device tokens that the failed-push lines name.",
     ),
 ];
+
+/// What it points to if most answers are one of these, said to pushes of other topics than the
+/// configured one: those then fail one by one, and nothing holds the lane.
+pub(super) static TOPIC_ALARMS: &[TokenAlarm] = &[
+    TokenAlarm::of_setup(
+        "BadTopic",
+        "The topics that callers name, or ios.topic with what a push type adds, are malformed.",
+        "Look at the topic of the requests and at ios.topic. Such pushes fail for good.",
+    ),
+    TokenAlarm::of_setup(
+        "MissingTopic",
+        "The topics that callers name, or ios.topic with what a push type adds, do not arrive.",
+        "Look at what stands between here and APNs. Such pushes fail for good.",
+    ),
+    TokenAlarm::of_setup(
+        "TopicDisallowed",
+        "The key or certificate is not for the topics that callers name, or not for ios.topic \
+         with what a push type adds (.voip, .push-type.liveactivity): it is of another team, or \
+         lacks them.",
+        "Use one that may push to those topics, or correct what the requests name. Such pushes \
+         fail for good.",
+    ),
+    TokenAlarm::of_setup(
+        "InvalidProviderToken",
+        "The signing key is not for the topics that callers name, or it is revoked, or key id and \
+         team id are not its own.",
+        "Compare ios.token_auth_key_id and ios.token_auth_team_id with Apple's portal, and the \
+         topics of the requests with those of the key. Such pushes fail for good.",
+    ),
+];

@@ -15,6 +15,8 @@ use crate::provider::{
 };
 use crate::texts;
 
+use super::advice::TOPIC_ALARMS;
+
 /// The answer table.
 pub static ROWS: &[Row] = &[
     Row::refused(400, "BadCollapseId", "unknown error: BadCollapseId"),
@@ -177,6 +179,15 @@ static OF_OTHER_TOPIC: [Row; 3] = [
     .of_topic(),
 ];
 
+/// What is said of an auth token whose push names a topic of its own: its key may be for others.
+static OF_OWN_TOPIC: Row = Row::retry(
+    403,
+    "InvalidProviderToken",
+    SECOND_TRY,
+    "the auth token is not accepted for the topic that the push names: check whether its key may \
+     push there",
+);
+
 const NOT_FOR_TOPIC: &str = "DeviceTokenNotForTopic";
 
 /// The meaning of both spellings.
@@ -200,6 +211,12 @@ const OTHER_KEY: Again = Again {
 const FRESH_CONNECTION: Again = Again {
     once: true,
     ..Again::ELSEWHERE
+};
+
+/// Nor does its connection go for that.
+const SECOND_TRY: Again = Again {
+    close_connection: false,
+    ..FRESH_CONNECTION
 };
 
 /// Such a connection stops answering; the token stays.
@@ -236,6 +253,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         of_topic: row.of_topic,
+        of_other_topic: false,
         apns_id,
         apns_unique_id,
         message_name: None,
@@ -250,11 +268,16 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
 /// it does not even point to the configuration.
 pub(super) fn of_other_topic(answer: Answer, is_own: bool) -> Answer {
     let is_it = |row: &&Row| row.reason == answer.reason;
-    match OF_OTHER_TOPIC.iter().find(is_it) {
+    let own = Some(&OF_OWN_TOPIC).filter(|_| is_own);
+    match OF_OTHER_TOPIC.iter().chain(own).find(is_it) {
         Some(row) => Answer {
             error: row.meaning.to_owned(),
             verdict: row.verdict,
             lane: row.lane,
+            token_alarm: TOPIC_ALARMS
+                .iter()
+                .find(|alarm| alarm.advice.reason == row.reason),
+            of_other_topic: true,
             date: None,
             ..answer
         },
@@ -267,10 +290,11 @@ pub(super) fn of_other_topic(answer: Answer, is_own: bool) -> Answer {
 }
 
 /// The rows that explain what [`ROWS`] says of a word, each with when it holds.
-pub fn refinements() -> [(&'static str, &'static Row); 3] {
-    OF_OTHER_TOPIC
-        .each_ref()
-        .map(|row| ("if the topic is not the configured one as it stands", row))
+pub fn refinements() -> [(&'static str, &'static Row); 4] {
+    let when = "if the topic is not the configured one as it stands";
+    let [bad, missing, disallowed] = OF_OTHER_TOPIC.each_ref().map(|row| (when, row));
+    let own = ("if the push names a topic of its own", &OF_OWN_TOPIC);
+    [bad, missing, disallowed, own]
 }
 
 /// The characters of a UUID that a field's value is.

@@ -240,6 +240,7 @@ pub fn answer(head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {
         token_alarm: row.token_alarm(),
         proves: row.proves,
         of_topic: row.of_topic,
+        of_other_topic: false,
         apns_id: None,
         apns_unique_id: None,
         message_name: None,

@@ -60,7 +60,7 @@ impl Fate {
     pub(super) fn is_nothing(self) -> bool {
         match self {
             Self::NotSent => true,
-            Self::Answered(reply) => reply.class == Class::Final,
+            Self::Answered(reply) => reply.class == Class::Final && !reply.of_other_topic,
             Self::NotProcessed { .. } | Self::Unknown | Self::Spared => false,
         }
     }
@@ -102,6 +102,12 @@ impl Record {
             Class::Once | Class::OnceElsewhere => last,
             _ => false,
         }
+    }
+
+    /// Whether it goes last by an answer that its topic has met: it went to see whether the
+    /// credential is taken.
+    pub(super) fn is_kept(&self, reply: Reply) -> bool {
+        self.is_probe && reply.of_other_topic
     }
 
     /// An attempt that says nothing of it.
@@ -150,13 +156,21 @@ impl Record {
         match reply.class {
             Class::Elsewhere => self.refused(),
             Class::Once | Class::OnceElsewhere => self.refusals += 1,
+            Class::OnceThenFinal if !self.used_its_second_chance => {
+                self.refusals += 1;
+                self.used_its_second_chance = true;
+                return false;
+            }
             _ => {
                 self.attempts += 1;
                 self.refusals = 0;
             }
         }
         self.used_its_second_chance |= matches!(reply.class, Class::Once | Class::OnceElsewhere);
-        matches!(reply.class, Class::Taken | Class::Final | Class::Held)
+        matches!(
+            reply.class,
+            Class::Taken | Class::Final | Class::Held | Class::OnceThenFinal
+        )
     }
 
     /// Whether it goes to the shelf after that fate, and not at once to another connection.

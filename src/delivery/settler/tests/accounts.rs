@@ -400,6 +400,36 @@ fn the_lane_hears_of_each_answer_that_decides_on_a_push_to_its_present_route() {
     assert_eq!(lane.prevailing(), None, "another configuration");
 }
 
+/// They hold no lane, so that nothing else would tell of a credential that is bad for all of them.
+#[test]
+fn refusals_of_other_topics_than_the_configured_one_are_told_if_they_prevail() {
+    use crate::lane::DECIDED;
+    use crate::provider::{Vendor as _, apns::Apns};
+    use crate::push::Envelope;
+    for (status, reason) in [(400, "TopicDisallowed"), (403, "InvalidProviderToken")] {
+        let (lane, mut settler, _) = full();
+        let now = Moment::now();
+        for number in 0..DECIDED {
+            let mut push = push_to(&format!("{number:04x}"), now);
+            push.used_its_second_chance = true;
+            let envelope = Envelope {
+                has_own_topic: true,
+                ..*push.envelope()
+            };
+            let Outcome::Answered(answer) = said(status, reason) else {
+                panic!("no answer");
+            };
+            let answer = Apns.about(&envelope, answer);
+            let given_back = settler.conclude(ended(push, Outcome::Answered(answer)), now);
+            assert!(given_back.is_none(), "it fails");
+        }
+        settler.flush(now.monotonic);
+        let told = lane.prevailing().unwrap().refusal;
+        assert_eq!(told.reason, reason);
+        assert!(told.cause.contains("topics that callers name"), "{told:?}");
+    }
+}
+
 /// Whether the provider is well is read off retries alone, and off its answers alone.
 #[test]
 fn the_budget_of_retries_follows_what_becomes_of_them() {

@@ -146,11 +146,13 @@ fn what_another_topic_than_the_configured_one_meets_says_nothing_of_the_lane() {
         )
     };
     let about = |reason: &str, own| about_type(reason, own, PushType::Alert);
-    for (when, row) in refinements() {
+    for (when, row) in refinements().into_iter().take(3) {
         assert_eq!(when, "if the topic is not the configured one as it stands");
         let [own, configured] = [true, false].map(|own| about(row.reason, own));
         assert_eq!(about_type(row.reason, false, PushType::Voip), own);
         assert!(own.of_topic && configured.of_topic);
+        assert!(own.of_other_topic && !configured.of_other_topic);
+        assert!(own.token_alarm.is_some() && configured.token_alarm.is_none());
         assert_eq!(
             (configured.verdict, configured.lane),
             (Verdict::Stopped, Lane::Stop)
@@ -165,6 +167,14 @@ fn what_another_topic_than_the_configured_one_meets_says_nothing_of_the_lane() {
         assert!(configured.token_alarm.is_some(), "{reason}");
         assert_eq!(own.token, configured.token);
     }
+    // A key may be for other topics than the one that the push names.
+    let [own, configured] = [true, false].map(|own| about("InvalidProviderToken", own));
+    let (_, row) = refinements()[3];
+    assert_eq!((own.verdict, &*own.error), (row.verdict, row.meaning));
+    assert!(matches!(own.verdict, Verdict::Retry(again) if again.once && !again.close_connection));
+    assert!(own.of_other_topic && own.token_alarm.is_some());
+    assert!(!about_type("InvalidProviderToken", false, PushType::Voip).of_other_topic);
+    assert!(matches!(configured.verdict, Verdict::Retry(again) if again.close_connection));
     // What is said of the credential is, whoever's topic it is.
     assert_eq!(about("Forbidden", true), about("Forbidden", false));
 }
