@@ -412,15 +412,21 @@ impl Flusher {
             return;
         }
         let is_full = self.space.free() < self.space.needed();
+        let store = &self.store;
+        self.space.look_if_due(now.monotonic, || store.free_space());
         let result = if self.store.is_carrying() {
+            if !self.space.has_room_to_carry(self.store.left_to_carry()) {
+                // What room there is settlements need more.
+                let again_at = now.monotonic + RETRY_EVERY;
+                self.timers.set(FlusherTimer::Carry, again_at);
+                return;
+            }
             // At least as much as is new, so that it comes to an end.
             let bytes = written.max(CARRY_BYTES);
             self.timers
                 .start(FlusherTimer::Sync, now.monotonic + SYNC_EVERY);
             self.store.carry(bytes, now.unix)
         } else if self.store.is_long(is_full) {
-            let store = &self.store;
-            self.space.look_if_due(now.monotonic, || store.free_space());
             if self.space.has_room_to_carry(self.store.live_bytes()) {
                 self.store.rotate()
             } else {

@@ -10,6 +10,10 @@
 //! file that takes the whole checkpoint before anything else, and becomes a segment when that is
 //! complete and synced. After a start that is interrupted the segments are as they were, two at
 //! most.
+//!
+//! To a segment of an older format nothing is added either, but it is as good as any: the next one
+//! begins with the first write, which needs no room for what is outstanding. Should the older one
+//! have had a predecessor, there are three until all is carried.
 
 mod aside;
 mod carry;
@@ -81,8 +85,10 @@ impl From<WriteFailure> for StoreTrouble {
 enum SegmentUse {
     /// Everything.
     Open,
-    /// Nothing: a sync of it has failed in an earlier process.
+    /// Nothing: a sync of it has failed in an earlier process, or its lanes are others than ours.
     Spoilt,
+    /// Nothing: it is of an older format.
+    Older,
     /// Its checkpoint, and nothing else until that is complete.
     Draft,
 }
@@ -235,7 +241,10 @@ impl Store {
     /// Replaces a segment that may not be written, whatever time that takes.
     fn make_fit(&mut self, now: Duration) -> Result<(), StoreTrouble> {
         while self.stage != SegmentUse::Open {
-            self.carry(DRAFT_BYTES, now)?;
+            match self.stage {
+                SegmentUse::Older => self.leave_segment()?,
+                _ => self.carry(DRAFT_BYTES, now)?,
+            }
         }
         Ok(())
     }
@@ -393,7 +402,7 @@ impl Store {
     fn path(&self) -> PathBuf {
         let name = match self.stage {
             SegmentUse::Draft => segment::draft(self.active),
-            SegmentUse::Open | SegmentUse::Spoilt => segment::name(self.active),
+            SegmentUse::Open | SegmentUse::Spoilt | SegmentUse::Older => segment::name(self.active),
         };
         self.settings.dir.join(name)
     }

@@ -48,6 +48,12 @@ impl Store {
         self.carry.is_some()
     }
 
+    /// Bytes that are still to be carried, or less: what was written since is not told apart from
+    /// what was carried.
+    pub(in crate::journal) fn left_to_carry(&self) -> u64 {
+        self.live_bytes().saturating_sub(self.len)
+    }
+
     /// Whether the segment is so long that the next one should begin; on a full disk, as soon as
     /// that makes room.
     pub(in crate::journal) fn is_long(&self, is_full: bool) -> bool {
@@ -68,8 +74,10 @@ impl Store {
         bytes: usize,
         now: Duration,
     ) -> Result<(), StoreTrouble> {
-        if self.stage == SegmentUse::Spoilt {
-            self.begin_draft()?;
+        match self.stage {
+            SegmentUse::Spoilt => self.begin_draft()?,
+            SegmentUse::Older => self.leave_segment()?,
+            SegmentUse::Open | SegmentUse::Draft => {}
         }
         let Some(mut carry) = self.carry else {
             return Ok(());

@@ -49,12 +49,15 @@ impl Store {
         };
         let mut stage = SegmentUse::Open;
         let active = if let Some((number, file)) = found.segments.last_key_value() {
-            // One whose numbers stand for other lanes than ours do, or of an older format, is
-            // written no more either: a binary that knows that one alone would read what we add.
-            if found.failed_sync || found.is_older || !found.fold.lanes.are_ours() {
+            // One whose numbers stand for other lanes than ours do is written no more either.
+            if found.failed_sync || !found.fold.lanes.are_ours() {
                 stage = SegmentUse::Spoilt;
             } else {
                 mend(&**file, &found).map_err(failed(*number))?;
+                if found.is_older {
+                    // A binary that knows that format alone would read what we add.
+                    stage = SegmentUse::Older;
+                }
             }
             *number
         } else {
@@ -135,6 +138,11 @@ impl Store {
         if self.stage == SegmentUse::Spoilt {
             return self.begin_draft();
         }
+        self.leave_segment()
+    }
+
+    /// Begins the next segment after one that is as good as any.
+    pub(super) fn leave_segment(&mut self) -> Result<(), StoreTrouble> {
         if self.cut_due || self.has_room {
             // All of an older segment is believed, and zeros are none of its records.
             self.cut()?;
@@ -156,7 +164,7 @@ impl Store {
         let base = match stage {
             // Until it is complete nobody reads it, and then it needs no other.
             SegmentUse::Draft => number,
-            SegmentUse::Open | SegmentUse::Spoilt => self.oldest(),
+            SegmentUse::Open | SegmentUse::Spoilt | SegmentUse::Older => self.oldest(),
         };
         let bytes = first_bytes(number, base, self.ids, self.doubt, false);
         let begun = begin(&*self.files, &self.settings.dir, number, stage, &bytes);

@@ -363,11 +363,57 @@ fn a_journal_of_the_format_before_goes_on_in_a_segment_of_this_one() {
     assert_eq!(files.content(older), content);
     let (journal, recovered) = journal(&files, settings());
     assert_eq!((recovered.outstanding, recovered.damaged), (2, 0));
-    assert_eq!(files.paths(), std::slice::from_ref(newer));
     assert_eq!(u32::from(files.content(newer)[8]), FORMAT_VERSION);
     journal.append([&accepted(IDS, 1)], None).unwrap();
+    until("all is carried", || {
+        files.paths() == std::slice::from_ref(newer)
+    });
     drop(journal);
     assert_eq!(outstanding(&files).0.len(), 3);
+}
+
+/// There is not room for all of it twice, and more would not be made by what is settled if that
+/// could not be noted.
+#[test]
+fn of_a_journal_of_the_format_before_settlements_are_noted_on_a_disk_that_cannot_hold_it_twice() {
+    for is_torn in [false, true] {
+        let files = MemoryFiles::default();
+        let mut long = settings();
+        long.segment_bytes = 1 << 30;
+        let (first, _) = journal(&files, long.clone());
+        for id in 0..20 {
+            first.append([&accepted(1 + 100 * id, 30)], None).unwrap();
+        }
+        drop(first);
+        let older = PathBuf::from("/journal/0000000001.journal");
+        let mut content = of_format(&files, &older, u8::try_from(OLDEST_FORMAT).unwrap());
+        if is_torn {
+            content.extend_from_slice(&[7; 9]);
+        }
+        files.put(&older, content);
+        let before = outstanding(&files).0.len() as u64;
+        let room = files.used() / 2;
+        files.set_capacity(Some(files.used() + room));
+        long.reserve_bytes = room / 2;
+        let (next, recovered) = journal(&files, long.clone());
+        assert_eq!(recovered.outstanding, before);
+        next.settle((1..=30).map(|id| (PushId(id), End::Succeeded)));
+        until("they are noted", || next.outstanding() == before - 30);
+        drop(next);
+        for loss in [Loss::Nothing, Loss::Unsynced] {
+            let files = files.reboot(loss);
+            assert_eq!(outstanding(&files).1.outstanding, before - 30, "{loss:?}");
+        }
+        // Nor is what room there is used up after another start, and all is carried once there is.
+        let (next, _) = journal(&files, long);
+        next.settle((101..=130).map(|id| (PushId(id), End::Succeeded)));
+        until("they are noted too", || next.outstanding() == before - 60);
+        files.set_capacity(None);
+        until("all is carried", || files.paths().len() == 1);
+        drop(next);
+        let (_, recovered) = outstanding(&files.reboot(Loss::Unsynced));
+        assert_eq!((recovered.outstanding, recovered.damaged), (before - 60, 0));
+    }
 }
 
 #[test]
