@@ -83,6 +83,11 @@ impl Parcel {
         self.slots.parts(self.body())
     }
 
+    /// Whether the body has a slot for the target; one that has none is sent as it is.
+    pub fn takes_target(&self) -> bool {
+        self.slots.target().is_some()
+    }
+
     /// Whether the body has a slot for the time to live.
     pub fn takes_ttl(&self) -> bool {
         self.slots.ttl().is_some()

@@ -84,6 +84,10 @@ impl Addressing for Address {
 
     fn write(&self, push: &Push, now: Moment, draft: &mut Draft) {
         let accepted = push.accepted();
+        if !accepted.parcel.takes_target() {
+            // Behind the last part the token would be no JSON.
+            return;
+        }
         let waited = now.since(accepted.at);
         let lifetime = accepted.lifetime().filter(|_| accepted.parcel.takes_ttl());
         let ttl_left =
@@ -129,6 +133,8 @@ mod tests {
             address.write(&push, now, &mut draft);
             String::from_utf8(draft.content).unwrap()
         };
+        // None of ours, but a record may say so: as it is.
+        assert_eq!(body(Content::whole(*b"{}"), Lifetime::secs(100)), "");
         let slots = || Content::with_slots(*br#"{"to":"","android":{}}"#, 7, 20).unwrap();
         for (lifetime, ttl) in [
             (Lifetime::Unsaid, ""),
