@@ -383,10 +383,7 @@ impl Session {
                 let row = self.requests.provider().goaway(&debug);
                 let refusal = row.filter(|row| row.lane == LaneEffect::Stop);
                 if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
-                    // A topic that no push here has is not the one that was refused.
-                    let may_be_about =
-                        |flight: &&Flight| !row.of_topic || flight.push.envelope().has_bare_topic();
-                    let carried = Carried::of(self.flights.values().filter(may_be_about));
+                    let carried = Carried::refused(row, self.flights.values());
                     if !row.of_topic || carried != Carried::Nothing {
                         self.refused = Some((row, carried.only()));
                     }

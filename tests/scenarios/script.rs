@@ -8,7 +8,7 @@
 //! push: 3                                                accepts three pushes
 //! push: 1 size=4000                                      of a large payload
 //! push: 1 topic=com.other                                to a topic that the caller names
-//! push: 1 type=voip                                      of that push type, which adds to its topic
+//! push: 1 type=voip                                      of that push type, of its topic
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
 //! server 1: ok 1 name=projects/p/messages/1              the same with FCM's name of the message

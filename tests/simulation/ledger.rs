@@ -397,16 +397,10 @@ impl Ledger {
                 if self.hold.is_probe(push) {
                     self.coverage.count(Kind::ProbePassed);
                 }
-                let has_bare_topic = self.records[&push].accepted.envelope.has_bare_topic();
-                let proof = if has_bare_topic {
-                    Proof::Topic
-                } else {
-                    Proof::Credential
-                };
+                let envelope = &self.records[&push].accepted.envelope;
+                let proof = Proof::of(envelope.has_bare_topic());
                 self.hold.taken(generation, proof);
-                if proof == Proof::Credential {
-                    self.hold.ended(push, true, now);
-                }
+                self.hold.ended(push, true, now);
             }
             fate => {
                 // What is purged says nothing, and another goes in its place.

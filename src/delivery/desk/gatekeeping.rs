@@ -134,12 +134,7 @@ impl<T: Transport> Desk<T> {
         // ended the probe. What is said to it is about the credential all the same.
         let is_probe = self.forget_probe(id);
         if matches!(&ended.outcome, Outcome::Answered(answer) if answer.proves) {
-            let has_bare_topic = ended.push.envelope().has_bare_topic();
-            let proof = if has_bare_topic {
-                Proof::Topic
-            } else {
-                Proof::Credential
-            };
+            let proof = Proof::of(ended.push.envelope().has_bare_topic());
             self.take_proof(generation, proof, now);
             if is_probe && proof == Proof::Credential {
                 // Should it have opened nothing.

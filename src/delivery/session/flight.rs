@@ -4,6 +4,7 @@ use super::super::outcome::Outcome;
 use super::Ended;
 use crate::http2::Fields;
 use crate::lane::Target;
+use crate::provider::Row;
 use crate::push::{ConnectionId, Push, PushId};
 
 /// A push whose request was handed to the connection.
@@ -46,6 +47,13 @@ impl Carried {
         let mut carried = Self::Nothing;
         flights.for_each(|flight| carried.add(&flight.push));
         carried
+    }
+
+    /// Those whom a refusal of the connection may be about: a topic that a push here does not have
+    /// is not the one that was refused.
+    pub(super) fn refused<'a>(row: &Row, flights: impl Iterator<Item = &'a Flight>) -> Self {
+        let has_it = |flight: &&Flight| flight.push.envelope().has_bare_topic();
+        Self::of(flights.filter(|flight| !row.of_topic || has_it(flight)))
     }
 
     pub(super) fn add(&mut self, push: &Push) {

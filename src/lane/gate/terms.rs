@@ -143,6 +143,17 @@ pub enum Proof {
     Topic,
 }
 
+impl Proof {
+    /// That of a push which has the configured topic as it stands, or another.
+    pub fn of(has_bare_topic: bool) -> Self {
+        if has_bare_topic {
+            Self::Topic
+        } else {
+            Self::Credential
+        }
+    }
+}
+
 /// What became of a probe that had no good answer and was not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeEnd {
