@@ -70,7 +70,7 @@ impl OwnHead {
         };
         head.take_push_type(notification, &mut raw)?;
         head.take_priority(notification, &mut raw, as_gaurun)?;
-        head.take_expiration(&mut raw)?;
+        head.take_expiration(&mut raw, now)?;
         let id = collapse_id(notification)?;
         let at = "collapse_id";
         if let Some(id) = raw.either("apns-collapse-id", id.map(|id| (at, id)))? {
@@ -176,7 +176,7 @@ impl OwnHead {
         Ok(())
     }
 
-    fn take_expiration(&mut self, raw: &mut Raw) -> Result<(), Fault> {
+    fn take_expiration(&mut self, raw: &mut Raw, now: Moment) -> Result<(), Fault> {
         let Some(field) = raw.take("apns-expiration") else {
             return Ok(());
         };
@@ -184,6 +184,10 @@ impl OwnHead {
         let at = at.filter(|_| field.value.bytes().all(|byte| byte.is_ascii_digit()));
         let at = at.ok_or_else(|| field.fault("must be seconds since the Unix epoch, or 0"))?;
         let said = Lifetime::until(at.into());
+        // Nobody would be sent it.
+        if said != Lifetime::Now && u64::from(at) <= now.unix.as_secs() {
+            return Err(field.fault("has passed"));
+        }
         if !matches!(self.lifetime, Lifetime::Unsaid) && self.lifetime != said {
             let text = "stands beside ttl, expires_at or expiry, which says something else";
             return Err(field.fault(text));

@@ -262,6 +262,11 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
          something else",
     ),
     (
+        r#""message":"m","apns":{"headers":{"apns-expiration":"300"}}"#,
+        "apns/headers/apns-expiration",
+        "apns/headers/apns-expiration has passed",
+    ),
+    (
         r#""message":"m","apns":{"headers":{"apns-expiration":"soon"}}"#,
         "apns/headers/apns-expiration",
         "apns/headers/apns-expiration must be seconds since the Unix epoch, or 0",
