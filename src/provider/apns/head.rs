@@ -140,8 +140,9 @@ impl OwnHead {
         raw: &mut Raw,
         as_gaurun: bool,
     ) -> Result<(), Fault> {
-        // Gaurun's words for Android were no matter to iOS.
-        let is_gauruns = as_gaurun && matches!(&*notification.priority, "high" | "normal");
+        // Words for Android were no matter to iOS, whatever they were.
+        let is_apples = matches!(&*notification.priority, "10" | "5" | "1");
+        let is_gauruns = as_gaurun && !is_apples && !notification.priority.is_empty();
         self.ignores_priority = is_gauruns;
         let said = if is_gauruns {
             None
