@@ -55,9 +55,62 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(legal)
 }
 
-/// Whether a text may be a condition: it names some topics, and not too many.
+/// Whether a text is a condition: `'a' in topics`, a few of them, joined by `&&` and `||`, with `!`
+/// and parentheses.
 pub(super) fn is_condition(text: &str) -> bool {
-    (1..=MAX_CONDITION_TOPICS).contains(&text.matches(" in topics").count())
+    let (mut rest, mut topics, mut depth, mut is_complete) = (text.trim_ascii(), 0, 0_usize, false);
+    while !rest.is_empty() {
+        let Some((part, behind)) = condition_part(rest) else {
+            return false;
+        };
+        rest = behind.trim_ascii_start();
+        match (part, is_complete) {
+            (ConditionPart::Not, false) => {}
+            (ConditionPart::Open, false) => depth += 1,
+            (ConditionPart::Topic, false) => (topics, is_complete) = (topics + 1, true),
+            (ConditionPart::Close, true) if depth > 0 => depth -= 1,
+            (ConditionPart::And | ConditionPart::Or, true) => is_complete = false,
+            _ => return false,
+        }
+    }
+    is_complete && depth == 0 && topics <= MAX_CONDITION_TOPICS
+}
+
+/// A part of a condition.
+#[derive(Clone, Copy)]
+enum ConditionPart {
+    Not,
+    Open,
+    Close,
+    And,
+    Or,
+    Topic,
+}
+
+/// The first part of a condition, and what stands behind it.
+fn condition_part(text: &str) -> Option<(ConditionPart, &str)> {
+    let signs = [
+        ("!", ConditionPart::Not),
+        ("(", ConditionPart::Open),
+        (")", ConditionPart::Close),
+        ("&&", ConditionPart::And),
+        ("||", ConditionPart::Or),
+    ];
+    for (sign, part) in signs {
+        if let Some(behind) = text.strip_prefix(sign) {
+            return Some((part, behind));
+        }
+    }
+    // The sheets have it in single quotes; which others Google takes is not written.
+    let quote = ['\'', '"']
+        .into_iter()
+        .find(|quote| text.starts_with(*quote))?;
+    let (topic, behind) = text.get(1..)?.split_once(quote)?;
+    let behind = behind.trim_ascii_start().strip_prefix("in")?;
+    let (space, behind) = behind.split_once("topics")?;
+    let is_apart = !space.is_empty() && space.trim_ascii().is_empty();
+    let ends = !behind.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
+    (is_topic(topic) && is_apart && ends).then_some((ConditionPart::Topic, behind))
 }
 
 /// Whether a text has the form of a registration token: URL-safe base64 and colons.
@@ -76,7 +129,8 @@ pub(super) fn is_fid(text: &str) -> bool {
 
 /// Whether a data key belongs to Google.
 pub(super) fn is_reserved(key: &str) -> bool {
-    matches!(key, "from" | "message_type") || key.starts_with("google.") || key.starts_with("gcm.")
+    let is_word = matches!(key, "from" | "message_type");
+    is_word || key.starts_with("google.") || key.starts_with("gcm.notification.")
 }
 
 #[cfg(test)]
@@ -140,12 +194,38 @@ mod tests {
         check(
             is_topic,
             &["news", "a-b_c.d~e%f"],
-            &["", "/topics/news", &"a".repeat(901)],
+            &["", "/topics/news", "a b", "a!", "ä", "a'", &"a".repeat(901)],
         );
         check(
             is_condition,
-            &["'a' in topics", "'a' in topics && 'b' in topics"],
-            &["", "a", &"'a' in topics || ".repeat(6)],
+            &[
+                "'a' in topics",
+                "'a' in topics && 'b' in topics",
+                "'a' in topics && ('b' in topics || !('c-_.~%9' in  topics)) ",
+                "!!'a' in topics||'b' in topics",
+                &["'a' in topics"; 5].join(" || "),
+            ],
+            &[
+                "",
+                "a",
+                "a in topics",
+                "'a b' in topics",
+                "'' in topics",
+                "'a' intopics",
+                "'a' in topic",
+                "'a' in topicsx",
+                "'a' in x topics",
+                "'a in topics",
+                "'a' in topics &&",
+                "'a' in topics & 'b' in topics",
+                "'a' in topics 'b' in topics",
+                "('a' in topics",
+                "'a' in topics)",
+                "()",
+                "! && 'a' in topics",
+                &"(".repeat(100_000),
+                &["'a' in topics"; 6].join(" || "),
+            ],
         );
     }
 
@@ -168,8 +248,24 @@ mod tests {
     fn reserved_keys() {
         check(
             is_reserved,
-            &["from", "message_type", "google.x", "gcm.x"],
-            &["", "From", "googles", "gcm", "message", "collapse_key"],
+            &[
+                "from",
+                "message_type",
+                "google.x",
+                "gcm.notification.e",
+                "gcm.notification.",
+            ],
+            &[
+                "",
+                "From",
+                "fromage",
+                "googles",
+                "gcm",
+                "gcm.x",
+                "gcm.notification",
+                "message",
+                "collapse_key",
+            ],
         );
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Message<'de> {
     present: bool,
     /// `android` and `android_v2` are there.
     androids: [bool; 2],
+    /// `remote_notification` and `background_sync` are there.
+    kinds: [bool; 2],
 }
 
 /// What is wrong with a body.
@@ -154,8 +156,6 @@ impl<'de> DeserializeSeed<'de> for Node<'_, 'de> {
         }
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         if raw.starts_with('{') || raw == "null" {
-            let v2 = matches!(self.walk.path.last(), Some(Part::Field("android_v2")));
-            self.walk.message.androids[1] |= v2 && raw != "null";
             Ok(())
         } else {
             Err(self.walk.mistyped(*self.kind, raw))
@@ -193,6 +193,7 @@ impl<'de> Node<'_, 'de> {
             }
             // Proto-JSON takes numbers in quotes.
             Kind::Count => text.parse::<i32>().is_ok_and(|number| number >= 0),
+            Kind::Int32 => text.parse::<i32>().is_ok(),
             Kind::Fraction => text
                 .parse::<f64>()
                 .is_ok_and(|number| (0.0..=1.0).contains(&number)),
@@ -248,6 +249,25 @@ impl<'de> Node<'_, 'de> {
         match walk.path.as_slice() {
             [Part::Field("message")] => walk.message.present = true,
             [Part::Field("message"), Part::Field("android")] => walk.message.androids[0] = true,
+            [Part::Field("message"), Part::Field("android_v2")] => {
+                walk.message.androids[1] = true;
+                let [remote_notification, background_sync] = walk.message.kinds;
+                if remote_notification == background_sync {
+                    let description = "Exactly one of 'remote_notification' and \
+                                       'background_sync' must be set.";
+                    return Err(walk.refused(description.to_owned()));
+                }
+            }
+            [
+                _,
+                Part::Field("android_v2"),
+                Part::Field("remote_notification"),
+            ] => {
+                walk.message.kinds[0] = true;
+            }
+            [_, Part::Field("android_v2"), Part::Field("background_sync")] => {
+                walk.message.kinds[1] = true;
+            }
             _ => {}
         }
         Ok(())
@@ -334,14 +354,17 @@ impl<'de> Visitor<'de> for Node<'_, 'de> {
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<(), E> {
         match self.kind {
-            Kind::Count if i32::try_from(number).is_ok() => Ok(()),
+            Kind::Count | Kind::Int32 if i32::try_from(number).is_ok() => Ok(()),
             Kind::Fraction if number <= 1 => Ok(()),
             kind => Err(self.walk.mistyped(*kind, number)),
         }
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<(), E> {
-        Err(self.walk.mistyped(*self.kind, number))
+        match self.kind {
+            Kind::Int32 if i32::try_from(number).is_ok() => Ok(()),
+            kind => Err(self.walk.mistyped(*kind, number)),
+        }
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<(), E> {

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Bool,
     /// The boolean that makes the whole a trial run.
     ValidateOnly,
+    /// An int32.
+    Int32,
     /// An int32 from 0.
     Count,
     /// A number from 0 to 1.
@@ -81,7 +83,7 @@ impl Kind {
             Self::Timestamp => "type.googleapis.com/google.protobuf.Timestamp",
             Self::Object => "type.googleapis.com/google.protobuf.Struct",
             Self::Bool | Self::ValidateOnly => "TYPE_BOOL",
-            Self::Count => "TYPE_INT32",
+            Self::Count | Self::Int32 => "TYPE_INT32",
             Self::Fraction => "TYPE_FLOAT",
             Self::Enum(name, _) => name,
             Self::Message(_) | Self::Notification(_) | Self::Complete(_) => "TYPE_MESSAGE",
@@ -135,7 +137,7 @@ const MESSAGE: &[Rule] = &[
     rule("fid", Kind::Target(Target::Fid)),
     rule("topic", Kind::Target(Target::Topic)),
     rule("condition", Kind::Target(Target::Condition)),
-    rule("android_v2", Kind::Object),
+    rule("android_v2", Kind::Message(ANDROID_V2)),
 ];
 
 const NOTIFICATION: &[Rule] = &[
@@ -165,7 +167,34 @@ const ANDROID: &[Rule] = &[
     rule("restricted_satellite_ok", Kind::Bool),
 ];
 
-const ANDROID_NOTIFICATION: &[Rule] = &[
+const ANDROID_V2: &[Rule] = &[
+    rule("collapse_key", Kind::Text),
+    rule("ttl", Kind::Ttl),
+    rule("restricted_package_name", Kind::Text),
+    rule("data", Kind::Data(Meter::AndroidData)),
+    rule("fcm_options", Kind::Message(FCM_OPTIONS)),
+    rule("direct_boot_ok", Kind::Bool),
+    rule("bandwidth_constrained_ok", Kind::Bool),
+    rule("restricted_satellite_ok", Kind::Bool),
+    rule("remote_notification", Kind::Message(REMOTE_NOTIFICATION)),
+    rule("background_sync", Kind::Message(&[])),
+];
+
+const REMOTE_NOTIFICATION: &[Rule] = &[
+    rule("notification", Kind::Notification(ANDROID_NOTIFICATION_V2)),
+    rule("mutable_content", Kind::Bool),
+    rule("use_as_v1_data_message", Kind::Bool),
+];
+
+/// All but the `id`, which is the second's.
+const ANDROID_NOTIFICATION: &[Rule] = BOTH_NOTIFICATIONS.split_at(1).1;
+
+/// All but the two of the proxy, which are the first's.
+const ANDROID_NOTIFICATION_V2: &[Rule] =
+    BOTH_NOTIFICATIONS.split_at(BOTH_NOTIFICATIONS.len() - 2).0;
+
+const BOTH_NOTIFICATIONS: &[Rule] = &[
+    rule("id", Kind::Int32),
     rule("title", Kind::Text),
     rule("body", Kind::Text),
     rule("image", Kind::Text),

@@ -61,12 +61,61 @@ fn camel_case_null_and_doubled_keys_are_taken() {
         r#""android":{"collapseKey":"a","directBootOk":true,"notification":{"titleLocArgs":[]}}"#,
         r#""topic":null,"android":null,"data":null,"android_v2":null"#,
         r#""token":"other""#,
-        r#""android_v2":{"background_sync":{}}"#,
+        r#""android_v2":{"background_sync":{},"remoteNotification":null}"#,
+        r#""android_v2":{"remoteNotification":{"notification":{"id":-7}}}"#,
+        r#""data":{"gcm.x":"a","gcm.notification":"b","googles":"c"}"#,
         r#""android":{"notification":{"notification_count":"3"}}"#,
     ] {
         let body = with(fields);
         assert!(Message::read(body.as_bytes()).is_ok(), "{body}");
     }
+}
+
+#[test]
+fn android_v2_is_read_field_by_field() {
+    let v2 = |fields: &str| with(&format!(r#""android_v2":{{{fields}}}"#));
+    let all = v2(
+        r##""collapse_key":"c","ttl":"9s","restricted_package_name":"org.x",
+        "data":{"a":"b"},"fcm_options":{"analytics_label":"l"},"direct_boot_ok":true,
+        "bandwidth_constrained_ok":true,"restricted_satellite_ok":false,
+        "remote_notification":{"mutable_content":true,"use_as_v1_data_message":false,
+          "notification":{"id":7,"tag":"t","title":"x","color":"#00ff00"}}"##,
+    );
+    let message = Message::read(all.as_bytes()).unwrap();
+    assert_eq!((message.ttl, message.size()), (Some("9s"), 26));
+    for neither_or_both in [
+        "",
+        r#""ttl":"9s""#,
+        r#""background_sync":null"#,
+        r#""remote_notification":{},"background_sync":{}"#,
+    ] {
+        check_rule(&v2(neither_or_both), "message.android_v2");
+    }
+    check_rule(
+        &v2(r#""background_sync":{},"data":{"from":"x"}"#),
+        "message.android_v2.data",
+    );
+    for (fields, name, at) in [
+        (r#""priority":"HIGH""#, "priority", ""),
+        (r#""background_sync":{"x":1}"#, "x", ".background_sync"),
+        (
+            r#""remote_notification":{"notification":{"proxy":"ALLOW"}}"#,
+            "proxy",
+            ".remote_notification.notification",
+        ),
+    ] {
+        let at = format!("message.android_v2{at}");
+        let description = format!(
+            "Invalid JSON payload received. Unknown name \"{name}\" at '{at}': Cannot find field."
+        );
+        check(&v2(fields), &at, &description);
+    }
+    check(
+        &with(r#""android":{"notification":{"id":7}}"#),
+        "message.android.notification",
+        "Invalid JSON payload received. Unknown name \"id\" at 'message.android.notification': \
+         Cannot find field.",
+    );
 }
 
 #[test]
@@ -171,7 +220,10 @@ fn there_is_one_target() {
     check_rule(r#"{"message":{"data":{}}}"#, "message");
     check_rule("{}", "message");
     check_rule(r#"{"message":null}"#, "message");
-    check_rule(&with(r#""android":{},"android_v2":{}"#), "message");
+    check_rule(
+        &with(r#""android":{},"android_v2":{"background_sync":{}}"#),
+        "message",
+    );
 }
 
 #[test]
@@ -183,7 +235,7 @@ fn fcm_refuses_some_values_of_the_right_type() {
     check_rule(&with(r#""data":{"from":"x"}"#), "message.data");
     check_rule(&with(r#""data":{"google.x":"x"}"#), "message.data");
     check_rule(
-        &with(r#""android":{"data":{"gcm.x":"x"}}"#),
+        &with(r#""android":{"data":{"gcm.notification.x":"x"}}"#),
         "message.android.data",
     );
     check_rule(
