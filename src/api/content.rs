@@ -15,7 +15,9 @@ pub fn content_of(
     let doubtful = Once::new();
     move |notification, now, unused| {
         let provider = provider::of(notification.lane.provider());
-        if let Some(text) = provider.doubt(notification) {
+        if !doubtful.is_completed()
+            && let Some(text) = provider.doubt(notification)
+        {
             let lane = notification.lane;
             doubtful.call_once(|| ::log::warn!("{lane}: {text} (told once)"));
         }

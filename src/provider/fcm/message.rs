@@ -8,6 +8,7 @@
 //!                      └─ the target                             └────────┴─ the time to live
 //! ```
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use super::common::{DATA_MAX, TIME_TO_LIVE_MAX, check_size, priority};
 use super::text::{is_reserved, write_escaped};
 use crate::provider::QUOTE_MAX;
+use crate::provider::said::SaidValue;
 use crate::provider::shared::urgency;
 use crate::push::{Content, Notification};
 use crate::texts;
@@ -92,14 +94,19 @@ pub(super) fn write_body(parts: [&[u8]; 3], token: &str, ttl_left: Option<u64>, 
 /// Says why FCM may refuse a data key that is let through, if so: its pages do not agree on which
 /// keys are reserved.
 pub(super) fn doubtful_key(notification: &Notification) -> Option<String> {
-    let keys = notification.extend.iter().map(|extend| &*extend.key);
+    let extend = notification.extend.iter();
+    let extend = extend.map(|extend| ("extend", Cow::Borrowed(&*extend.key)));
+    let said = SaidValue::of(&notification.native, "data").and_then(|said| said.members().ok());
+    let said = said.into_iter().flatten();
+    let said = said.map(|(key, _)| ("data", Cow::from(key)));
     let doubtful = |key: &str| {
         let reserved = key == "notification" || key == "collapse_key" || key.is_empty();
         reserved || key.starts_with("google") || key.starts_with("gcm")
     };
-    keys.into_iter().find(|key| doubtful(key)).map(|key| {
-        let key = texts::first(key, QUOTE_MAX);
-        format!("FCM may refuse or replace the extend key {key:?}")
+    let found = extend.chain(said).find(|(_, key)| doubtful(key));
+    found.map(|(field, key)| {
+        let key = texts::first(&key, QUOTE_MAX);
+        format!("FCM may refuse or replace the {field} key {key:?}")
     })
 }
 

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::provider::fixture::{extend, notification};
@@ -212,11 +213,14 @@ fn doubtful_keys_are_sent_with_a_word_of_warning() {
     ] {
         notification.extend = extend(&[("ok", "1"), (key, "v")]);
         assert!(payload(&notification, false).is_ok(), "{key}");
-        assert!(
-            doubtful_key(&notification)
-                .unwrap()
-                .contains(&format!("{key:?}"))
-        );
+        let told = |field| format!("FCM may refuse or replace the {field} key {key:?}");
+        assert_eq!(doubtful_key(&notification), Some(told("extend")));
+        notification.extend = extend(&[]);
+        let data = format!("{{\"ok\":1,{key:?}:\"v\"}}");
+        let data = RawValue::from_string(data).unwrap();
+        notification.native.set("data", data);
+        assert_eq!(doubtful_key(&notification), Some(told("data")));
+        notification.native.remove("data");
     }
     for key in ["From", "fromage", "message", "my.google.x", "message_types"] {
         notification.extend = extend(&[(key, "v")]);
