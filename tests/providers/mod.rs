@@ -12,6 +12,7 @@ mod apple;
 mod credentials;
 mod faults;
 mod google;
+mod messages;
 mod refusals;
 mod requests;
 mod witnesses;
