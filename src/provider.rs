@@ -79,7 +79,7 @@ pub struct Answer {
     pub token_alarm: Option<&'static TokenAlarm>,
     /// See [`Row::proves`].
     pub proves: bool,
-    /// See [`Row::of_topic`].
+    /// See [`field@Row::of_topic`].
     pub of_topic: bool,
     /// Whether it is said of another topic than the configured one: it is its push's then, whatever
     /// it would mean for the lane otherwise.
