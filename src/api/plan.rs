@@ -291,6 +291,10 @@ fn plan_one(
     let built = (rules.content)(&mut notification, planning.now, &mut unused);
     // What nobody is sent has no faults.
     let built = is_enabled.then_some(built).transpose()?;
+    let is_idle = built.as_ref().is_some_and(|built| built.is_idle);
+    if is_idle && notification.message.is_empty() && !rules.allows_empty_message {
+        return Err(EMPTY_MESSAGE.into());
+    }
     if planning.strict {
         let faults = ignored::faults(&unknown, lane.provider(), &unused, planning.keyless);
         if !faults.is_empty() {
@@ -364,7 +368,11 @@ fn check(asked: &mut Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), No
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() {
-        let has_content = CONTENT.iter().any(|name| asked.native.get(name).is_some());
+        let has_text = !asked.title.is_empty() || !asked.subtitle.is_empty();
+        let has_sound = asked.sound.0 != ExtendValue::default();
+        let has_field = has_text || has_sound || asked.badge.is_some();
+        let has_content = has_field && !rules.as_gaurun
+            || CONTENT.iter().any(|name| asked.native.get(name).is_some());
         let may_be_empty =
             wakes || has_content || !vendor.needs_message(&asked.push_type, &asked.native);
         if !may_be_empty && !rules.allows_empty_message {
@@ -466,7 +474,8 @@ pub(super) fn notification(lane: LaneId, mut asked: Asked) -> Notification {
     }
 }
 
-/// Fields that say what there is to be shown or done in the place of a message.
+/// Fields that may say what there is to be shown or done in the place of a message: what comes of
+/// them, the provider tells.
 const CONTENT: [&str; 9] = [
     "alert",
     "live_activity",

@@ -131,12 +131,23 @@ pub struct Built {
     pub envelope: Envelope,
     /// What the provider is sent.
     pub content: Content,
+    /// Whether nothing comes of it on a device: nothing is shown there, and nothing done.
+    pub is_idle: bool,
 }
 
 impl Built {
+    pub(super) fn of(envelope: Envelope, content: Content, is_idle: bool) -> Self {
+        Self {
+            envelope,
+            content,
+            is_idle,
+        }
+    }
+
     /// Nothing in particular, to that lane.
     pub fn nothing(lane: LaneId) -> Self {
         Self {
+            is_idle: false,
             envelope: Envelope::to(lane),
             content: Content::default(),
         }

@@ -1,4 +1,5 @@
 mod apps;
+mod message;
 
 use super::*;
 use crate::api::request::{Trailing, decode};
@@ -239,50 +240,6 @@ fn a_disabled_platform_is_no_refusal() {
     assert_eq!(plan.notifications[0].built, None);
     assert_eq!(plan.disabled(), 2);
     assert_eq!((pushes(&plan, LaneId::ANDROID), plan.refusal()), (0, None));
-}
-
-#[test]
-fn a_push_that_only_wakes_the_app_needs_no_message() {
-    for (fields, is_taken) in [
-        (r#""content_available":true"#, true),
-        (r#""push_type":"background""#, true),
-        (r#""content_available":false"#, false),
-        (r#""push_type":"alert","sound":"s""#, false),
-    ] {
-        let plan = planned(
-            &format!(r#"{{"platform":1,"token":["a"],{fields}}}"#),
-            &rules(),
-        );
-        let plan = plan.unwrap();
-        let is_woken = |planned: &Planned| planned.notification.content_available;
-        assert!(plan.notifications.iter().all(is_woken), "{fields}");
-        let refusal = plan.refusal();
-        let expected = (!is_taken).then_some("empty message");
-        assert_eq!(refusal.as_deref(), expected, "{fields}");
-        let gauruns = Rules {
-            as_gaurun: true,
-            ..rules()
-        };
-        let plan = planned(
-            &format!(r#"{{"platform":1,"token":["a"],{fields}}}"#),
-            &gauruns,
-        );
-        assert_eq!(
-            plan.unwrap().refusal().as_deref(),
-            Some("empty message"),
-            "{fields}"
-        );
-    }
-}
-
-#[test]
-fn a_message_may_be_empty_where_the_site_allows_it() {
-    let rules = Rules {
-        allows_empty_message: true,
-        ..rules()
-    };
-    let plan = planned(r#"{"platform":1,"token":["a"]}"#, &rules).unwrap();
-    assert_eq!(pushes(&plan, LaneId::IOS), 1);
 }
 
 #[test]

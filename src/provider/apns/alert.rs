@@ -75,6 +75,9 @@ fn text(
         placed(member)?
     } else {
         let text = member.text()?;
+        if text.is_empty() && field.is_empty() {
+            return Ok(None);
+        }
         if text == field {
             return Ok(serde_json::value::to_raw_value(&text).ok());
         }

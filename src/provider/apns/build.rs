@@ -69,11 +69,12 @@ pub(super) fn build(
     if head.ignores_priority {
         unused.note_said(notification, &["priority"]);
     }
-    let body = if let Some(payload) = given.payload {
+    let (body, is_idle) = if let Some(payload) = given.payload {
         note_in_vain(notification, GAURUNS_IN_PAYLOAD, unused);
         unused.note_native(notification, |name| !IN_HEAD.contains(&name));
-        check_given(&payload, head.push_type)?;
-        payload.json().as_bytes().to_vec()
+        let is_empty = check_given(&payload, head.push_type)?;
+        let is_idle = is_empty && head.push_type == PushType::Alert;
+        (payload.json().as_bytes().to_vec(), is_idle)
     } else {
         let in_vain = unused_in(head.push_type);
         note_in_vain(notification, in_vain, unused);
@@ -95,7 +96,7 @@ pub(super) fn build(
         let fields = head.fields.iter().map(|(name, value)| (&**name, &**value));
         content = content.with_head(&fields.collect::<Vec<_>>());
     }
-    Ok(Built { envelope, content })
+    Ok(Built::of(envelope, content, is_idle))
 }
 
 /// Adds those of Gaurun's fields that have no place in a payload. What wakes the app is among them
@@ -133,8 +134,8 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Refuses what APNs refuses of a payload, whatever is in it.
-fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<(), Fault> {
+/// Refuses what APNs refuses of a payload, whatever is in it. Whether anything is.
+fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<bool, Fault> {
     let members = payload.members()?;
     let aps = members.get("aps");
     let aps_members = aps.map(SaidValue::members).transpose()?.unwrap_or_default();
@@ -145,7 +146,7 @@ fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<(), Fault
         let what = "must have \"content-available\":1 in its aps, as every background push";
         return Err(payload.fault(what));
     }
-    Ok(())
+    Ok(aps_members.is_empty() && members.keys().all(|name| name == "aps"))
 }
 
 /// Makes it a background push if it is to wake the app and nothing in it is to be shown.

@@ -58,7 +58,8 @@ pub(super) fn unused_in(push_type: PushType) -> &'static [&'static str] {
     }
 }
 
-/// Builds the payload, which is the same for all device tokens of the notification.
+/// Builds the payload, which is the same for all device tokens of the notification, and says
+/// whether it is one of an alert by which nothing is shown or done.
 ///
 /// A background push wakes the app and shows nothing: it has `content-available`, and a blank text
 /// is no alert. `as_gaurun`, a blank text is one, and a badge that the caller left out is sent as
@@ -69,7 +70,8 @@ pub(super) fn payload(
     as_gaurun: bool,
     now: Moment,
     unused: &mut Unused,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<(Vec<u8>, bool), Fault> {
+    let mut is_idle = false;
     let mut beside = beside(notification)?;
     let mut payload = Object::new();
     match push_type {
@@ -95,24 +97,25 @@ pub(super) fn payload(
             payload.add_object("aps", aps);
         }
         _ => {
-            let aps = aps(notification, push_type, as_gaurun, &mut beside, unused)?;
+            let (aps, shows) = aps(notification, push_type, as_gaurun, &mut beside, unused)?;
+            is_idle = push_type == PushType::Alert && !shows;
             payload.add_object("aps", aps);
         }
     }
     for (name, value) in &beside {
         payload.add(name, value);
     }
-    Ok(payload.end())
+    Ok((payload.end(), is_idle))
 }
 
-/// `aps` of what is no Live Activity.
+/// `aps` of what is no Live Activity, and whether by it anything is shown or done.
 fn aps<'a>(
     notification: &'a Notification,
     push_type: PushType,
     as_gaurun: bool,
     beside: &mut Data<'a>,
     unused: &mut Unused,
-) -> Result<Object, Fault> {
+) -> Result<(Object, bool), Fault> {
     let native = |name| SaidValue::of(&notification.native, name);
     let badge = notification.badge.or(as_gaurun.then_some(0));
     if let Some(badge) = badge.filter(|&badge| badge < 0) {
@@ -174,7 +177,12 @@ fn aps<'a>(
     if !notification.native.is_empty() {
         add_rest(notification, &mut aps)?;
     }
-    Ok(aps)
+    let shows = alert.is_some()
+        || notification.badge.is_some()
+        || !notification.sound.is_empty()
+        || native("sound").is_some()
+        || notification.content_available;
+    Ok((aps, shows))
 }
 
 /// Adds what Gaurun had no like of.

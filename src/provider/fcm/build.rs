@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::common::{DATA_MAX, begin, beside, check_size, end, lifetime, own_lifetime, priority};
 use super::fields::{MessageFields, MessageValue, write_texts};
 use super::given::as_given;
-use super::message::{is_silent, payload};
+use super::message::{is_idle, is_silent, payload};
 use super::schema::{self, MESSAGE};
 use super::target;
 use super::text::is_reserved;
@@ -99,7 +99,7 @@ pub(super) fn build(
         unused.note_native(notification, |name| !BESIDE_GIVEN.contains(&name));
         let (content, lifetime) = as_given(&given, notification, kind, now, unused)?;
         envelope.lifetime = lifetime;
-        return Ok(Built { envelope, content });
+        return Ok(Built::of(envelope, content, false));
     }
     let mut said = SaidObjects::read(notification, unused)?;
     let shows = said.shows(notification, site)?;
@@ -113,17 +113,19 @@ pub(super) fn build(
     if native.is_empty() && !shows {
         envelope.lifetime = Lifetime::positive_secs(notification.time_to_live);
         let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
-        return Ok(Built { envelope, content });
+        return Ok(Built::of(envelope, content, is_idle(notification)));
     }
     envelope.lifetime = said.lifetime(notification, now)?;
     if shows {
         said.fill_shown(notification, unused)?;
     }
     said.fill_android(notification, unused)?;
+    let is_idle =
+        !shows && is_idle(notification) && said.android.is_hollow() && said.others.is_hollow();
     let data = data(notification, shows, site)?;
     said.check_size(notification, &data)?;
     let content = said.write(kind, &data, shows)?;
-    Ok(Built { envelope, content })
+    Ok(Built::of(envelope, content, is_idle))
 }
 
 /// The objects of a message that a caller has said, and what is filled in.

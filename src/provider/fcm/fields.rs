@@ -27,6 +27,13 @@ impl<'a> MessageFields<'a> {
         self.get(name).is_some()
     }
 
+    /// Whether there is nothing in it but objects in which there is nothing.
+    pub(super) fn is_hollow(&self) -> bool {
+        let is_hollow =
+            |it: &MessageValue<'_>| matches!(it, MessageValue::Object(it) if it.is_hollow());
+        self.iter().all(|(_, value)| is_hollow(value))
+    }
+
     /// Whether it has no fields.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

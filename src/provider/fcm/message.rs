@@ -144,6 +144,14 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
     Ok(data)
 }
 
+/// Whether the app is given nothing and not woken either.
+pub(super) fn is_idle(notification: &Notification) -> bool {
+    notification.message.is_empty()
+        && notification.extend.is_empty()
+        && notification.native.get("data").is_none()
+        && !is_silent(notification)
+}
+
 /// Whether it is to wake the app, by a word that iOS has for it, and has nothing to show.
 pub(super) fn is_silent(notification: &Notification) -> bool {
     let wakes = notification.content_available || &*notification.push_type == "background";

@@ -102,6 +102,7 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "alert/loc_args",
         "alert/loc_args is a string, and must be an array of strings",
     ),
+    (r#""alert":{"body":""}"#, "", "empty message"),
     (
         r#""alert":1"#,
         "alert",

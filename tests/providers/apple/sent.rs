@@ -15,6 +15,9 @@ pub(super) const SENT: &[Row] = &[
     (r#""message":"m""#, &[], r#"{"aps":{"alert":"m"}}"#),
     (r#""alert":"m""#, &[], r#"{"aps":{"alert":"m"}}"#),
     (r#""alert":{"body":"m"}"#, &[], r#"{"aps":{"alert":"m"}}"#),
+    (r#""badge":5"#, &[], r#"{"aps":{"badge":5}}"#),
+    (r#""sound":"s""#, &[], r#"{"aps":{"sound":"s"}}"#),
+    (r#""title":"t""#, &[], r#"{"aps":{"alert":{"title":"t"}}}"#),
     (
         r#""message":"m","title":"t","alert":{"launch_image":"l","title-loc-key":"K","title_loc_args":["1"],"subtitle_loc_key":"S","subtitle_loc_args":["2"],"loc_key":"B","loc_args":["3"],"action":"a","action-loc-key":"A"}"#,
         &[],

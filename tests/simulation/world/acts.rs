@@ -216,7 +216,11 @@ impl World {
             }
         };
         let envelope = Envelope::to(self.site.lane).lasting(life);
-        let built = Built { envelope, content };
+        let built = Built {
+            envelope,
+            content,
+            ..Built::nothing(self.site.lane)
+        };
         let built = said::more(built, at, &mut net.ledger.coverage, dice);
         let accepted = Arc::new(provider::accept(
             &notification,

@@ -20,9 +20,14 @@ pub(super) fn more(built: Built, at: Moment, coverage: &mut Coverage, dice: &mut
     let Built {
         mut envelope,
         mut content,
+        is_idle,
     } = built;
     if !dice.chance(300) {
-        return Built { envelope, content };
+        return Built {
+            envelope,
+            content,
+            is_idle,
+        };
     }
     if dice.chance(500) {
         envelope.lifetime = match dice.one_of(&[0, 0, 1, 60, 4000]) {
@@ -52,7 +57,11 @@ pub(super) fn more(built: Built, at: Moment, coverage: &mut Coverage, dice: &mut
             }
         }
     }
-    Built { envelope, content }
+    Built {
+        envelope,
+        content,
+        is_idle,
+    }
 }
 
 fn of_apns(

@@ -157,6 +157,23 @@ fn as_gaurun_a_blank_text_is_an_alert_and_the_badge_is_0() {
 }
 
 #[test]
+fn as_gaurun_a_word_for_androids_priority_is_no_matter_to_ios() {
+    let site = Site {
+        as_gaurun: true,
+        ..Site::default()
+    };
+    for (word, is_ignored) in [("HIGH", true), ("normal", true), ("5", false), ("", false)] {
+        let mut notification = notification(LaneId::IOS, "m");
+        notification.priority = word.into();
+        let mut unused = Unused::default();
+        let built = Apns.build(&mut notification, &site, start(), &mut unused);
+        let head = built.unwrap().content;
+        assert_eq!(head.head().count(), usize::from(word == "5"), "{word}");
+        assert_eq!(unused.fields == ["priority"], is_ignored, "{word}");
+    }
+}
+
+#[test]
 fn an_absent_badge_is_left_out_unless_as_gaurun() {
     let mut notification = notification(LaneId::IOS, "m");
     let text = |notification: &Notification, as_gaurun| {

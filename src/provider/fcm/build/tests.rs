@@ -66,7 +66,12 @@ fn built(members: &str, site: Site) -> Result<(Built, Unused), Fault> {
 
 /// The message that the first attempt sends to `T`, less what it begins and ends with.
 fn sent(members: &str, site: Site) -> String {
-    let (Built { envelope, content }, _) = built(members, site).unwrap();
+    let (
+        Built {
+            envelope, content, ..
+        },
+        _,
+    ) = built(members, site).unwrap();
     let ttl = match envelope.lifetime {
         Lifetime::Unsaid => None,
         Lifetime::Now => Some(0),
