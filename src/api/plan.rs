@@ -268,7 +268,7 @@ fn plan_one(
         let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
         return Err(error.into());
     }
-    check(&mut asked, vendor, rules)?;
+    check(&asked, vendor, rules)?;
     let (name, kind, tokens) = targets(vendor, &mut asked)?;
     if tokens.list.is_empty() {
         return Err(NO_TOKEN.into());
@@ -289,6 +289,10 @@ fn plan_one(
     let is_enabled = enabled(lane);
     let mut unused = Unused::default();
     let built = (rules.content)(&mut notification, planning.now, &mut unused);
+    // No push log has the push type: who reads the push from there learns by this that it needs no
+    // message. The provider is not told, who would take it for said.
+    let wakes = notification.message.is_empty() && &*notification.push_type == "background";
+    notification.content_available |= wakes && !rules.as_gaurun;
     // What nobody is sent has no faults.
     let built = is_enabled.then_some(built).transpose()?;
     let is_idle = built.as_ref().is_some_and(|built| built.is_idle);
@@ -364,7 +368,7 @@ fn plan_one(
 }
 
 /// Checks what has to do with no other field, in Gaurun's order.
-fn check(asked: &mut Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
+fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() {
@@ -378,9 +382,6 @@ fn check(asked: &mut Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), No
         if !may_be_empty && !rules.allows_empty_message {
             return Err(EMPTY_MESSAGE.into());
         }
-        // No push log has the push type: who reads the push from there learns by this that it needs
-        // no message.
-        asked.content_available |= wakes;
     }
     match provider::check_push_type(&asked.push_type) {
         Err(_) if rules.as_gaurun => Err(GAURUNS_PUSH_TYPES.into()),

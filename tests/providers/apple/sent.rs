@@ -117,6 +117,11 @@ pub(super) const SENT: &[Row] = &[
         r#"{"aps":{"content-available":1}}"#,
     ),
     (
+        r#""push_type":"background","apns":{"payload":{"aps":{"content-available":1}}}"#,
+        &[("apns-push-type", "background"), ("apns-priority", "5")],
+        r#"{"aps":{"content-available":1}}"#,
+    ),
+    (
         r#""message":"m","push_type":"voip","ttl":0,"data":{"call":7}"#,
         &[
             ("apns-push-type", "voip"),
