@@ -15,6 +15,7 @@ mod credential;
 mod exchange;
 mod external_account;
 mod federation;
+mod file_reading;
 #[cfg(test)]
 mod fixture;
 mod metadata_server;

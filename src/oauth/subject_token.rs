@@ -3,17 +3,26 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::answer::ExchangeFailure;
-use super::call::ServerCall;
+use super::call::{EXCHANGE_TIMEOUT, ServerCall};
+use super::file_reading::FileReadings;
 use crate::pasted;
 use crate::regular;
 
 /// Our limit: bytes of a subject token, and of the file that holds one; those of OIDC have about a
 /// thousand.
 pub const SUBJECT_TOKEN_MAX: usize = 48 * 1024;
+
+/// Our limit: how long a subject token's file is waited for where no token is asked for yet, such
+/// as at the start, which other apps wait for.
+const DOUBT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The files of all accounts, which many of them may share.
+static READINGS: FileReadings = FileReadings::new();
 
 /// Where the subject token comes from.
 #[derive(Debug)]
@@ -62,7 +71,9 @@ impl fmt::Debug for SubjectPlace {
 /// passes, as far as anyone knows.
 pub(super) fn read(source: &SubjectSource, agent: &ureq::Agent) -> Result<String, ExchangeFailure> {
     let (whence, content) = match &source.place {
-        SubjectPlace::File(path) => return of_file(path, &source.form).map_err(passing),
+        SubjectPlace::File(path) => {
+            return of_file(path, &source.form, EXCHANGE_TIMEOUT).map_err(passing);
+        }
         SubjectPlace::Url { url, shown, fields } => {
             let whom = format!("the subject token's address {shown}");
             let call = ServerCall { whom: &whom, agent };
@@ -80,7 +91,7 @@ pub(super) fn read(source: &SubjectSource, agent: &ureq::Agent) -> Result<String
 /// Why the file that it is to be in has none now, if so.
 pub(super) fn doubt(source: &SubjectSource) -> Option<String> {
     match &source.place {
-        SubjectPlace::File(path) => of_file(path, &source.form).err(),
+        SubjectPlace::File(path) => of_file(path, &source.form, DOUBT_TIMEOUT).err(),
         SubjectPlace::Url { .. } => None,
     }
 }
@@ -89,17 +100,31 @@ fn passing(text: String) -> ExchangeFailure {
     ExchangeFailure::passing(text)
 }
 
-fn of_file(path: &Path, form: &SubjectTokenForm) -> Result<String, String> {
-    let whence = format!("the subject token's file {}", path.display());
-    let file =
-        regular::read(path, SUBJECT_TOKEN_MAX).map_err(|error| {
-            match pasted::why_no_path(&path.to_string_lossy(), path, Path::exists) {
-                Some(why) => format!("credential_source.file: {why}"),
-                None => format!("{whence} cannot be read: {error}"),
-            }
-        })?;
+fn of_file(path: &Path, form: &SubjectTokenForm, within: Duration) -> Result<String, String> {
+    let found = READINGS.read(path, within, content_of);
+    let file = found.unwrap_or_else(|| {
+        Err(format!(
+            "the subject token's file {} could not be read within {} s: the file system that it is \
+             on may hang",
+            pasted::shown(&path.to_string_lossy()),
+            within.as_secs()
+        ))
+    })?;
     let text = String::from_utf8_lossy(regular::without_mark(&file));
-    token(&text, form).map_err(|what| format!("{whence}: {what}"))
+    token(&text, form).map_err(|what| format!("{}: {what}", whence(path)))
+}
+
+fn content_of(path: &Path) -> Result<Vec<u8>, String> {
+    regular::read(path, SUBJECT_TOKEN_MAX).map_err(|error| {
+        match pasted::why_no_path(&path.to_string_lossy(), path, Path::exists) {
+            Some(why) => format!("credential_source.file: {why}"),
+            None => format!("{} cannot be read: {error}", whence(path)),
+        }
+    })
+}
+
+fn whence(path: &Path) -> String {
+    format!("the subject token's file {}", path.display())
 }
 
 /// The token that a content holds.

@@ -96,6 +96,27 @@ fn a_file_is_read_anew_each_time_and_what_is_wrong_with_it_may_pass() {
 }
 
 #[test]
+fn a_file_on_a_file_system_that_hangs_is_waited_for_as_one_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("token");
+    std::fs::write(&path, "one").unwrap();
+    let source = in_file(&path, SubjectTokenForm::Text);
+    let agent = ureq::Agent::new_with_defaults();
+    let stuck = READINGS.stuck(&path, EXCHANGE_TIMEOUT);
+    let told = |secs: u64| {
+        format!(
+            "the subject token's file {} could not be read within {secs} s: the file system that \
+             it is on may hang",
+            path.display()
+        )
+    };
+    assert_eq!(read(&source, &agent), Err(passing(told(10))));
+    assert_eq!(doubt(&source), Some(told(1)));
+    drop(stuck);
+    assert_eq!(read(&source, &agent).as_deref(), Ok("one"));
+}
+
+#[test]
 fn an_address_is_asked_with_the_files_header_fields_and_no_redirect_is_followed() {
     let (provider, other) = (TokenEndpoint::start(), TokenEndpoint::start());
     let source = SubjectSource {
