@@ -7,9 +7,11 @@
 //! as it is, and the rest is filled in where these say nothing.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use super::common::{DATA_MAX, begin, beside, check_size, end, lifetime, own_lifetime, priority};
+use super::common::{
+    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, own_lifetime, priority,
+};
 use super::fields::{MessageFields, MessageValue, write_texts};
 use super::given::as_given;
 use super::message::{is_idle, is_silent, payload};
@@ -373,52 +375,47 @@ impl<'a> SaidObjects<'a> {
 
     /// Refuses what is over the limit by its texts alone: how FCM counts is not published.
     fn check_size(&self, notification: &Notification, data: &AppData<'_>) -> Result<(), Fault> {
+        let (own_path, own_data) = if self.is_v2 {
+            (self.own_path(), "android_v2/data")
+        } else {
+            (self.own_path(), "android/data")
+        };
+        let fields = |fields: &MessageFields<'_>, object: &'static str| {
+            let parts = fields.iter().map(|(key, node)| SizedPart {
+                object: Cow::Borrowed(object),
+                key: Cow::Borrowed(key),
+                len: key.len() + node.texts_len(),
+            });
+            parts.collect()
+        };
         let own = self.own_notification();
-        // Android's own data take the place of the common ones.
-        let own_data = match self.android.get("data") {
-            Some(MessageValue::Texts(texts)) => Some(texts),
-            _ => None,
+        let parts = SizedParts {
+            notification: fields(&self.notification, "notification"),
+            own_notification: own.map_or_else(Vec::new, |own| fields(own, own_path)),
+            data: (data.iter())
+                .map(|(key, text)| SizedPart::of_text("data", key, text))
+                .collect(),
+            own_data: match self.android.get("data") {
+                Some(MessageValue::Texts(texts)) => Some(
+                    (texts.iter())
+                        .map(|(key, text)| SizedPart::of_text(own_data, key, text))
+                        .collect(),
+                ),
+                _ => None,
+            },
         };
-        let common = || {
-            data.iter()
-                .map(|(key, text)| (&**key, key.len() + text.len()))
-        };
-        let of_data = match own_data {
-            Some(texts) => texts.iter().map(|(key, text)| key.len() + text.len()).sum(),
-            None => common().map(|(_, len)| len).sum::<usize>(),
-        };
-        let shown = self.notification.texts_len() + own.map_or(0, MessageFields::texts_len);
-        if shown + of_data <= DATA_MAX {
-            return Ok(());
-        }
-        let extended: HashSet<&str> = notification.extend.iter().map(|it| &*it.key).collect();
-        let mut parts = Vec::new();
-        for (path, fields) in [
-            ("notification", Some(&self.notification)),
-            (self.own_path(), own),
-        ] {
-            for (name, node) in fields.into_iter().flat_map(MessageFields::iter) {
-                let as_said = said_as(notification, name).map(str::to_owned);
-                let at = as_said.unwrap_or_else(|| format!("{path}/{name}"));
-                parts.push((at, name.len() + node.texts_len()));
-            }
-        }
-        match own_data {
-            Some(texts) => parts.extend(texts.iter().map(|(key, text)| {
-                let path = if self.is_v2 { "android_v2" } else { "android" };
-                let at = format!("{path}/data/{}", texts::reference(key));
-                (at, key.len() + text.len())
-            })),
-            None => parts.extend(common().map(|(key, len)| {
-                let at = match key {
-                    _ if extended.contains(key) => "extend".to_owned(),
-                    "message" if !notification.message.is_empty() => key.to_owned(),
-                    key => format!("data/{}", texts::reference(key)),
-                };
-                (at, len)
-            })),
-        }
-        check_size(parts)
+        check_size(&parts.counted(), |part| {
+            let is_extended = || notification.extend.iter().any(|it| *it.key == *part.key);
+            let as_said = match &*part.object {
+                "data" if is_extended() => Some("extend"),
+                "data" if part.key == "message" && !notification.message.is_empty() => {
+                    Some("message")
+                }
+                object if object.ends_with("notification") => said_as(notification, &part.key),
+                _ => None,
+            };
+            as_said.map_or_else(|| part.place(), str::to_owned)
+        })
     }
 
     fn write(&self, kind: TargetKind, data: &AppData<'_>, shows: bool) -> Result<Content, Fault> {
@@ -514,7 +511,7 @@ fn shown<'a>(
 }
 
 /// The field in which a caller has said a part of what shows, if not in Google's own object.
-fn said_as(notification: &Notification, name: &'static str) -> Option<&'static str> {
+fn said_as<'n>(notification: &Notification, name: &'n str) -> Option<&'n str> {
     let is_native = |name: &str| notification.native.get(name).is_some();
     let (by, is_said) = match name {
         "title" => ("title", !notification.title.is_empty()),

@@ -1,5 +1,7 @@
 //! What messages have in common, however they are said: begin and end, lifetime and size.
 
+use std::borrow::Cow;
+
 use super::target;
 use super::text::whole_secs;
 use crate::moment::Moment;
@@ -95,18 +97,76 @@ pub(super) fn own_lifetime(at: &str, text: &str) -> Result<Lifetime, Fault> {
     Ok(Lifetime::secs(secs))
 }
 
-/// Refuses parts that are over the limit together.
-pub(super) fn check_size(parts: Vec<(String, usize)>) -> Result<(), Fault> {
-    let size: usize = parts.iter().map(|(_, len)| len).sum();
-    if size <= DATA_MAX {
-        return Ok(());
+/// A part of a message that counts against the limit on its size.
+#[derive(Clone, Debug)]
+pub(super) struct SizedPart<'a> {
+    /// Where the object stands of which it is a member.
+    pub(super) object: Cow<'a, str>,
+    pub(super) key: Cow<'a, str>,
+    /// Bytes of its key and of the texts in it.
+    pub(super) len: usize,
+}
+
+impl<'a> SizedPart<'a> {
+    /// A text of an object of texts.
+    pub(super) fn of_text(object: &'a str, key: &'a str, text: &str) -> Self {
+        Self {
+            object: object.into(),
+            key: key.into(),
+            len: key.len() + text.len(),
+        }
     }
-    let largest = parts.into_iter().max_by_key(|(_, len)| *len);
-    let (pointer, len) = largest.unwrap_or_default();
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> String {
+        format!("{}/{}", self.object, texts::reference(&self.key))
+    }
+}
+
+/// The parts of a message, from which its size follows.
+#[derive(Debug, Default)]
+pub(super) struct SizedParts<'a> {
+    pub(super) notification: Vec<SizedPart<'a>>,
+    /// Of Android's own notification.
+    pub(super) own_notification: Vec<SizedPart<'a>>,
+    pub(super) data: Vec<SizedPart<'a>>,
+    /// Android's own data, if there are any.
+    pub(super) own_data: Option<Vec<SizedPart<'a>>>,
+}
+
+impl<'a> SizedParts<'a> {
+    /// The parts that count: what Android has of its own takes the place of what is common.
+    pub(super) fn counted(self) -> Vec<SizedPart<'a>> {
+        let own = self.own_notification;
+        let mut parts = self.notification;
+        parts.retain(|SizedPart { key, .. }| {
+            !(OVERRIDDEN.contains(&&**key) && own.iter().any(|own| own.key == *key))
+        });
+        parts.extend(own);
+        parts.extend(self.own_data.unwrap_or(self.data));
+        parts
+    }
+}
+
+/// What both the common notification and Android's have.
+const OVERRIDDEN: [&str; 3] = ["title", "body", "image"];
+
+/// Refuses parts that are over the limit together, with the place of the largest.
+pub(super) fn check_size<'a>(
+    parts: &[SizedPart<'a>],
+    place: impl FnOnce(&SizedPart<'a>) -> String,
+) -> Result<(), Fault> {
+    let size: usize = parts.iter().map(|part| part.len).sum();
+    let largest = parts.iter().max_by_key(|part| part.len);
+    let Some(largest) = largest.filter(|_| size > DATA_MAX) else {
+        return Ok(());
+    };
+    let pointer = place(largest);
     let error = format!(
         "the texts and keys of notification and data are {size} bytes, {} more than the {DATA_MAX} \
-         that FCM takes; the largest part is {pointer} with {len}",
-        size - DATA_MAX
+         that FCM takes; the largest part is {pointer} with {}",
+        size - DATA_MAX,
+        largest.len
     );
     let pointer = pointer.into();
     Err(Fault { pointer, error })

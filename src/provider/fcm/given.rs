@@ -1,10 +1,12 @@
 //! A message that goes out as its caller gives it, its target put in: tomorrow's field needs no
 //! release.
 
-use super::common::{begin, beside, check_size, end, lifetime, own_lifetime};
+use super::common::{
+    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, own_lifetime,
+};
 use super::target;
 use crate::moment::Moment;
-use crate::provider::said::SaidValue;
+use crate::provider::said::{Members, SaidValue};
 use crate::provider::{Fault, Unused};
 use crate::push::{Content, Lifetime, Notification, TargetKind};
 
@@ -41,15 +43,24 @@ pub(super) fn as_given(
         return Err(target.fault(what));
     }
     let mut lifetime = lifetime(notification, now)?;
-    let mut parts = Vec::new();
-    measure(members.get("data"), &mut parts);
-    measure(members.get("notification"), &mut parts);
+    let mut parts = SizedParts {
+        notification: measured(&members, "notification").unwrap_or_default(),
+        data: measured(&members, "data").unwrap_or_default(),
+        ..SizedParts::default()
+    };
     for name in ["android", "android_v2", "androidV2"] {
         let Some(android) = members.get(name).filter(|said| said.is_object()) else {
             continue;
         };
         let android = android.members()?;
-        measure(android.get("notification"), &mut parts);
+        parts.own_data = measured(&android, "data").or(parts.own_data);
+        let remote = ["remote_notification", "remoteNotification"];
+        let remote = remote
+            .iter()
+            .find_map(|name| android.get(*name)?.members().ok());
+        let own = [Some(&android), remote.as_ref()].into_iter().flatten();
+        let own = own.filter_map(|holder| measured(holder, "notification"));
+        parts.own_notification.extend(own.flatten());
         let Some(ttl) = android.get("ttl").filter(|said| said.is_text()) else {
             continue;
         };
@@ -59,7 +70,7 @@ pub(super) fn as_given(
         }
         lifetime = own;
     }
-    check_size(parts)?;
+    check_size(&parts.counted(), SizedPart::place)?;
     let mut out = begin(kind);
     let target = u32::try_from(out.len()).unwrap_or(u32::MAX);
     out.push(b'"');
@@ -76,17 +87,17 @@ pub(super) fn as_given(
     Ok((content, lifetime))
 }
 
-/// Adds the members of a part of a message, each with the bytes of its key and its text.
-fn measure(part: Option<&SaidValue<'_>>, parts: &mut Vec<(String, usize)>) {
-    let members = part
-        .and_then(|part| part.members().ok())
-        .unwrap_or_default();
-    for (name, said) in &members {
-        let text = if said.is_text() {
-            said.text().map_or(0, |text| text.len())
-        } else {
-            0
-        };
-        parts.push((said.at().to_string(), name.len() + text));
-    }
+/// The members of an object among these, each with the bytes of its key and its text.
+fn measured(among: &Members<'_>, name: &str) -> Option<Vec<SizedPart<'static>>> {
+    let said = among.get(name)?;
+    let parts = said
+        .members()
+        .ok()?
+        .into_iter()
+        .map(|(key, member)| SizedPart {
+            object: said.at().clone(),
+            len: key.len() + member.text().map_or(0, |text| text.len()),
+            key: key.into(),
+        });
+    Some(parts.collect())
 }

@@ -9,11 +9,11 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::common::{DATA_MAX, TIME_TO_LIVE_MAX, check_size, priority};
+use super::common::{DATA_MAX, SizedPart, TIME_TO_LIVE_MAX, check_size, priority};
 use super::text::{is_reserved, write_escaped};
 use crate::provider::QUOTE_MAX;
 use crate::provider::said::SaidValue;
@@ -130,16 +130,16 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
         .map(|(key, value)| key.len() + value.len())
         .sum();
     if size > DATA_MAX {
-        let extended: HashSet<&str> = notification.extend.iter().map(|it| &*it.key).collect();
-        let parts = data.iter().map(|(key, value)| {
-            let at = if extended.contains(key) {
-                "extend"
-            } else {
-                *key
-            };
-            (at.to_owned(), key.len() + value.len())
-        });
-        check_size(parts.collect()).map_err(|fault| fault.error)?;
+        let parts = data.iter();
+        let parts: Vec<_> = parts
+            .map(|(key, text)| SizedPart::of_text("", key, text))
+            .collect();
+        let is_extended = |key: &str| notification.extend.iter().any(|it| *it.key == *key);
+        check_size(&parts, |SizedPart { key, .. }| {
+            let place = if is_extended(key) { "extend" } else { &**key };
+            place.to_owned()
+        })
+        .map_err(|fault| fault.error)?;
     }
     Ok(data)
 }

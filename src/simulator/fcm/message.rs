@@ -24,12 +24,17 @@ pub(super) struct Message<'de> {
     pub(super) validate_only: bool,
     /// Bytes of keys and values by [`Meter`].
     metered: [usize; 3],
+    /// Bytes of what Android's notification has in the place of the common one's, there and here.
+    overridden: [[usize; 2]; OVERRIDDEN.len()],
     present: bool,
     /// `android` and `android_v2` are there.
     androids: [bool; 2],
     /// `remote_notification` and `background_sync` are there.
     kinds: [bool; 2],
 }
+
+/// What both notifications of a message may have.
+const OVERRIDDEN: [&str; 3] = ["title", "body", "image"];
 
 /// What is wrong with a body.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,12 +80,18 @@ impl<'de> Message<'de> {
         }
     }
 
-    /// Bytes that count against the limit on size. Android's `data` replaces the common one.
+    /// Bytes that count against the limit on size. Android's `data` replaces the common one, and
+    /// what its notification has that of the common one.
     pub(super) fn size(&self) -> usize {
         let [notification, data, android_data] = self.metered;
-        notification + if android_data > 0 { android_data } else { data }
+        let replaced = self.overridden.iter().filter(|[_, own]| *own > 0);
+        let replaced: usize = replaced.map(|[common, _]| common).sum();
+        notification - replaced + if android_data > 0 { android_data } else { data }
     }
 }
+
+/// Steps of the path to the common notification.
+const COMMON_DEPTH: usize = 2;
 
 /// Where the reading stands.
 #[derive(Default)]
@@ -235,6 +246,7 @@ impl<'de> Node<'_, 'de> {
                 continue;
             };
             seen |= 1 << index;
+            let [before, ..] = walk.message.metered;
             walk.count(walk.meter, key.len());
             walk.path.push(Part::Field(rule.name));
             map.next_value_seed(Node {
@@ -242,6 +254,16 @@ impl<'de> Node<'_, 'de> {
                 walk,
             })?;
             walk.path.pop();
+            let mut overridden = OVERRIDDEN.iter().zip(&mut walk.message.overridden);
+            if let Kind::Notification(_) = kind
+                && let Some((_, [common, own])) = overridden.find(|(name, _)| **name == rule.name)
+            {
+                let is_own = walk.path.len() > COMMON_DEPTH;
+                let [after, ..] = walk.message.metered;
+                let len = after - before;
+                // An empty text says nothing.
+                *(if is_own { own } else { common }) = if len > key.len() { len } else { 0 };
+            }
         }
         if matches!(kind, Kind::Complete(_)) && seen.count_ones() as usize != rules.len() {
             return Err(walk.refused("A required field is missing.".to_owned()));

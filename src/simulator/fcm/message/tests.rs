@@ -286,6 +286,20 @@ fn size_counts_keys_and_values_of_data_and_notification() {
             8,
         ),
         (
+            concat!(
+                r#""notification":{"title":"ab","body":"abc"},"#,
+                r#""android":{"notification":{"body":"x","title":""}}"#
+            ),
+            7 + 5 + 5,
+        ),
+        (
+            concat!(
+                r#""android_v2":{"remoteNotification":{"notification":{"body":"x"}}},"#,
+                r#""notification":{"body":"abc"}"#
+            ),
+            5,
+        ),
+        (
             r#""apns":{"payload":{"aps":{}}},"android":{"collapse_key":"abc"}"#,
             0,
         ),

@@ -330,6 +330,30 @@ fn what_is_surely_too_large_is_refused_with_its_largest_part() {
             "fcm/message/data/k",
             1,
         ),
+        (
+            format!(
+                r#""fcm":{{"message":{{"data":{{"a":"b"}},"android":{{"data":{{"k":"{}"}}}}}}}}"#,
+                text(4096)
+            ),
+            "fcm/message/android/data/k",
+            1,
+        ),
+        (
+            format!(
+                r#""fcm":{{"message":{{"androidV2":{{"remote_notification":{{"notification":{{"tag":"{}"}}}}}}}}}}"#,
+                text(4096)
+            ),
+            "fcm/message/androidV2/remote_notification/notification/tag",
+            3,
+        ),
+        (
+            format!(
+                r#""notification":{{"body":"x"}},"android":{{"notification":{{"body":"{}"}}}}"#,
+                text(4096)
+            ),
+            "android/notification/body",
+            4,
+        ),
     ] {
         let fault = of(&members).unwrap_err();
         assert_eq!(fault.pointer, pointer);
@@ -343,10 +367,17 @@ fn what_is_surely_too_large_is_refused_with_its_largest_part() {
         of(&format!(r#""message":"{}""#, text(DATA_MAX - 4))),
         Ok(())
     );
-    // Android's own data take the place of the common ones, which are for others then.
-    let members = format!(
-        r#""message":"m","data":{{"k":"{0}"}},"android":{{"data":{{"k":"{0}"}}}}"#,
-        text(4000)
-    );
-    assert_eq!(of(&members), Ok(()));
+    // What Android has of its own takes the place of what is common, which is for others then.
+    for message in [
+        r#""data":{"k":"T"},"android":{"data":{"k":"T"}}"#,
+        r#""notification":{"body":"T"},"android":{"notification":{"body":"T"}}"#,
+        concat!(
+            r#""notification":{"body":"T"},"#,
+            r#""android_v2":{"remote_notification":{"notification":{"body":"T"}}}"#
+        ),
+    ] {
+        let message = message.replace('T', &text(4000));
+        assert_eq!(of(&message), Ok(()));
+        assert_eq!(of(&format!(r#""fcm":{{"message":{{{message}}}}}"#)), Ok(()));
+    }
 }
