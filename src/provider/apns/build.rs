@@ -2,12 +2,12 @@
 //! from its fields, or as its caller gives them under `apns`.
 
 use super::head::OwnHead;
-use super::payload::{check_size, has_blank_texts, payload, unused_in};
+use super::payload::{check_size, has_blank_texts, has_own_alert, payload, unused_in};
 use super::push_type::{ALERT, BACKGROUND};
 use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::{Built, Fault, Unused};
-use crate::push::{Content, Envelope, Notification, PushType};
+use crate::push::{Content, Envelope, Native, Notification, PushType};
 
 /// Fields beside Gaurun's that go into the head.
 const IN_HEAD: [&str; 6] = [
@@ -59,12 +59,12 @@ pub(super) fn build(
     now: Moment,
     unused: &mut Unused,
 ) -> Result<Built, Fault> {
-    if !as_gaurun {
-        settle_push_type(notification);
+    let given = Given::under_apns(&notification.native, unused)?;
+    if !as_gaurun && only_wakes(notification, &given)? {
+        notification.push_type = BACKGROUND.into();
     }
     let notification = &*notification;
     unused.note_said(notification, UNUSED);
-    let given = Given::under_apns(notification, unused)?;
     let head = OwnHead::read(notification, given.headers.as_ref(), as_gaurun, now)?;
     if head.ignores_priority {
         unused.note_said(notification, &["priority"]);
@@ -118,9 +118,9 @@ struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    fn under_apns(notification: &'a Notification, unused: &mut Unused) -> Result<Self, Fault> {
+    fn under_apns(native: &'a Native, unused: &mut Unused) -> Result<Self, Fault> {
         let mut given = Self::default();
-        let Some(said) = SaidValue::of(&notification.native, "apns") else {
+        let Some(said) = SaidValue::of(native, "apns") else {
             return Ok(given);
         };
         for (name, said) in said.members()? {
@@ -131,6 +131,13 @@ impl<'a> Given<'a> {
             }
         }
         Ok(given)
+    }
+
+    /// Whether what kind of push it is, is said here.
+    fn decides(&self) -> Result<bool, Fault> {
+        let headers = self.headers.as_ref().map(SaidValue::members).transpose()?;
+        let is_type = |name: &String| name.eq_ignore_ascii_case("apns-push-type");
+        Ok(self.payload.is_some() || headers.is_some_and(|all| all.keys().any(is_type)))
     }
 }
 
@@ -149,20 +156,19 @@ fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<bool, Fau
     Ok(aps_members.is_empty() && members.keys().all(|name| name == "aps"))
 }
 
-/// Makes it a background push if it is to wake the app and nothing in it is to be shown.
-pub(super) fn settle_push_type(notification: &mut Notification) {
+/// Whether it is to wake the app and nothing in it is to be shown: then it is a background push.
+fn only_wakes(notification: &Notification, given: &Given<'_>) -> Result<bool, Fault> {
     let says_otherwise = !matches!(&*notification.push_type, "" | ALERT | BACKGROUND);
     if !notification.content_available || says_otherwise {
-        return;
+        return Ok(false);
     }
     let native = &notification.native;
     let is_said = |name| native.get(name).is_some();
-    let shows = ["alert", "sound", "image", "live_activity", "apns"];
-    let shows_nothing = has_blank_texts(notification)
+    Ok(has_blank_texts(notification)
         && notification.sound.is_empty()
         && notification.badge.is_none()
-        && !shows.into_iter().any(is_said);
-    if shows_nothing {
-        notification.push_type = BACKGROUND.into();
-    }
+        && !is_said("sound")
+        && !is_said("live_activity")
+        && !given.decides()?
+        && !has_own_alert(notification)?)
 }

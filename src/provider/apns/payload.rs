@@ -127,7 +127,10 @@ fn aps<'a>(
     let said_alert = native("alert");
     let is_background = push_type == PushType::Background;
     if let Some(said) = said_alert.as_ref().filter(|_| is_background) {
-        return Err(said.fault("has no place in a background push, which shows nothing"));
+        if has_own_alert(notification)? {
+            return Err(said.fault("has no place in a background push, which shows nothing"));
+        }
+        unused.fields.push("alert");
     }
     let is_silent = is_background && !as_gaurun && has_blank_texts(notification);
     let alert = if is_silent {
@@ -227,6 +230,15 @@ fn category(notification: &Notification) -> Result<Option<String>, Fault> {
         return Err(said.fault("stands beside category, which says something else"));
     }
     Ok(Some(action))
+}
+
+/// Whether an alert comes of the field of that name.
+pub(super) fn has_own_alert(notification: &Notification) -> Result<bool, Fault> {
+    let Some(said) = SaidValue::of(&notification.native, "alert") else {
+        return Ok(false);
+    };
+    let made = alert(notification, Some(&said), None, &mut Unused::default())?;
+    Ok(made.is_some())
 }
 
 pub(super) fn has_blank_texts(notification: &Notification) -> bool {

@@ -304,6 +304,21 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "\"mutable_content\" has no effect for ios",
     ),
     (
+        r#""content_available":true,"image":"https://example.org/i""#,
+        "image",
+        "\"image\" has no effect for ios",
+    ),
+    (
+        r#""content_available":true,"alert":"""#,
+        "alert",
+        "\"alert\" has no effect for ios",
+    ),
+    (
+        r#""content_available":true,"alert":{}"#,
+        "alert",
+        "\"alert\" has no effect for ios",
+    ),
+    (
         r#""message":"m","apns":{"payload":{}}"#,
         "message",
         "\"message\" has no effect for ios",

@@ -117,6 +117,20 @@ pub(super) const SENT: &[Row] = &[
         r#"{"aps":{"content-available":1}}"#,
     ),
     (
+        r#""content_available":true,"apns":{"headers":{"apns-collapse-id":"c"}}"#,
+        &[
+            ("apns-push-type", "background"),
+            ("apns-priority", "5"),
+            ("apns-collapse-id", "c"),
+        ],
+        r#"{"aps":{"content-available":1}}"#,
+    ),
+    (
+        r#""content_available":true,"apns":{"headers":{"APNs-push-type":"alert"}}"#,
+        &[],
+        r#"{"aps":{"content-available":1}}"#,
+    ),
+    (
         r#""push_type":"background","apns":{"payload":{"aps":{"content-available":1}}}"#,
         &[("apns-push-type", "background"), ("apns-priority", "5")],
         r#"{"aps":{"content-available":1}}"#,

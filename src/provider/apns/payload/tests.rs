@@ -3,7 +3,6 @@ use serde_json::Value;
 
 use super::*;
 use crate::provider::apns::Apns;
-use crate::provider::apns::build::settle_push_type;
 use crate::provider::fixture::{extend, notification, start};
 use crate::provider::{Site, Vendor as _};
 use crate::push::{Content, LaneId};
@@ -138,9 +137,10 @@ fn a_push_that_wakes_and_shows_nothing_is_a_background_push_without_alert() {
     for (change, push_type, expected) in cases {
         let mut notification = notification(LaneId::IOS, "");
         change(&mut notification);
-        settle_push_type(&mut notification);
+        let (site, mut unused) = (Site::default(), Unused::default());
+        let built = Apns.build(&mut notification, &site, start(), &mut unused);
         assert_eq!(&*notification.push_type, push_type, "{expected}");
-        let content = payload(&notification, false).unwrap();
+        let content = built.unwrap().content;
         assert_eq!(str::from_utf8(content.body()), Ok(expected));
     }
 }
