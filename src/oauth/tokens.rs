@@ -1,8 +1,12 @@
 //! The shell: one thread that asks for the tokens of all accounts, and what others see of them.
 //!
 //! It knows when each is due; an exchange has a thread of its own while it lasts, so that a slow
-//! endpoint keeps no other account waiting. An account for which that thread does nothing is asked
-//! for by whoever made it, who says what came.
+//! endpoint keeps no other account waiting. Where more are due than may be under way, those that
+//! failed last wait for those that did not, and otherwise who has waited longest is next: endpoints
+//! that do not answer neither keep the others from theirs nor each other.
+//!
+//! An account for which that thread does nothing is asked for by whoever made it, who says what
+//! came.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -58,6 +62,18 @@ struct TokensState {
     bells: Vec<NewsBell>,
     /// An exchange is under way.
     asks: bool,
+    /// One is due since then, and its turn has not come.
+    queued: Option<Instant>,
+}
+
+/// What there is to do for an account.
+enum AccountTask {
+    /// An exchange, in the order of this: whether the last one failed, and since when it waits.
+    Exchange(bool, Instant),
+    /// An exchange is under way.
+    Asks,
+    /// Nothing for so long.
+    Rest(Duration),
 }
 
 /// The accounts of this process whose tokens are kept fresh.
@@ -103,6 +119,7 @@ impl AccessTokens {
             random: Random::new(seed),
             bells: Vec::new(),
             asks: false,
+            queued: None,
         };
         let shared = Arc::new(TokensShared {
             state: Mutex::new(state),
@@ -278,35 +295,43 @@ impl TokensShared {
         }
     }
 
-    /// Begins an exchange if one is due; says how long there is nothing else to do.
-    fn look(self: &Arc<Self>, now: Moment) -> Duration {
+    /// What is to do; nothing is begun.
+    fn look(&self, now: Moment) -> AccountTask {
         let mut state = self.lock();
         if state.asks {
-            return LONGEST_REST;
+            return AccountTask::Asks;
         }
         #[cfg(test)]
         self.spring();
-        match state.refresh.next(now.elsewhere()) {
+        let (next, rest) = match state.refresh.next(now.elsewhere()) {
             NextExchange::WaitUntil(at) => {
                 let wait = at.saturating_duration_since(now.elsewhere());
                 let wait = wait.min(LONGEST_REST);
-                self.heartbeat.rest(now.monotonic + wait);
-                wait
+                (AccountTask::Rest(wait), wait)
             }
             NextExchange::Exchange => {
-                state.asks = true;
-                drop(state);
-                self.heartbeat
-                    .rest(now.monotonic + REQUESTS_MAX * EXCHANGE_TIMEOUT);
-                let theirs = Arc::clone(self);
-                let builder = thread::Builder::new().name("oauth exchange".to_owned());
-                if let Err(error) = builder.spawn(move || theirs.ask()) {
-                    let failure =
-                        ExchangeFailure::passing(format!("no thread for an exchange: {error}"));
-                    self.take(Err(failure), now.elsewhere(), now);
-                }
-                LONGEST_REST
+                let since = *state.queued.get_or_insert(now.monotonic);
+                let has_failed = state.refresh.trouble().is_some();
+                (AccountTask::Exchange(has_failed, since), LONGEST_REST)
             }
+        };
+        self.heartbeat.rest(now.monotonic + rest);
+        next
+    }
+
+    /// Begins an exchange.
+    fn begin(self: &Arc<Self>, now: Moment) {
+        let mut state = self.lock();
+        state.asks = true;
+        state.queued = None;
+        drop(state);
+        self.heartbeat
+            .rest(now.monotonic + REQUESTS_MAX * EXCHANGE_TIMEOUT);
+        let theirs = Arc::clone(self);
+        let builder = thread::Builder::new().name("oauth exchange".to_owned());
+        if let Err(error) = builder.spawn(move || theirs.ask()) {
+            let failure = ExchangeFailure::passing(format!("no thread for an exchange: {error}"));
+            self.take(Err(failure), now.elsewhere(), now);
         }
     }
 
@@ -381,14 +406,7 @@ impl Renewals {
             let known: Vec<_> = accounts.known.iter().filter_map(Weak::upgrade).collect();
             drop(accounts);
             let now = Moment::now();
-            let waits = known.iter().map(|account| {
-                let wait = account.survive(|| account.look(now));
-                wait.unwrap_or_else(|| {
-                    account.heartbeat.rest(now.monotonic + LONGEST_REST);
-                    LONGEST_REST
-                })
-            });
-            let wait = waits.min().unwrap_or_default();
+            let wait = look_at(&known, now);
             drop(known);
             // The bell is this process's own.
             let _rung_or_due = moment::receive_within(&self.bell.1, wait).is_ok();
@@ -400,6 +418,32 @@ impl Renewals {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Begins the exchanges whose turn it is; says how long there is nothing else to do.
+fn look_at(accounts: &[Arc<TokensShared>], now: Moment) -> Duration {
+    let (mut wait, mut under_way, mut due) = (LONGEST_REST, 0, Vec::new());
+    for account in accounts {
+        match account.survive(|| account.look(now)) {
+            Some(AccountTask::Exchange(has_failed, since)) => {
+                due.push((has_failed, since, account));
+            }
+            Some(AccountTask::Asks) => under_way += 1,
+            Some(AccountTask::Rest(rest)) => wait = wait.min(rest),
+            None => account.heartbeat.rest(now.monotonic + LONGEST_REST),
+        }
+    }
+    due.sort_by_key(|&(has_failed, since, _)| (has_failed, since));
+    // What comes of an exchange rings the bell, so that the next one begins.
+    let turns = EXCHANGES_MAX.saturating_sub(under_way);
+    for (_, _, account) in due.into_iter().take(turns) {
+        let _begun = account.survive(|| account.begin(now));
+    }
+    wait
+}
+
+/// Our limit: exchanges that are under way at a time. Each costs a thread and a TLS connection, and
+/// all of a site's hundreds of apps want one at the start.
+const EXCHANGES_MAX: usize = 8;
 
 /// A random number: a fresh hasher's keys are random.
 fn random() -> u64 {

@@ -371,6 +371,58 @@ fn one_thread_looks_after_all_accounts_and_a_slow_endpoint_keeps_no_other_waitin
 }
 
 #[test]
+fn so_many_exchanges_are_under_way_at_a_time_and_those_that_failed_last_come_last() {
+    let (tell, begun) = channel();
+    let (let_go, held) = crossbeam_channel::unbounded::<()>();
+    // Nobody but this test looks after them.
+    let accounts: Vec<_> = (0..EXCHANGES_MAX + 4)
+        .map(|number| {
+            let (tell, held) = (tell.clone(), held.clone());
+            let assertion = move |_| {
+                tell.send(number).unwrap();
+                held.recv().unwrap();
+                Err("no key".to_owned())
+            };
+            let account = account(NOWHERE, Box::new(assertion));
+            AccessTokens::of(1, Some((account, ureq::Agent::new_with_defaults())))
+        })
+        .collect();
+    let known: Vec<_> = accounts.iter().map(|it| Arc::clone(&it.shared)).collect();
+    let now = Moment::now();
+    let later = |seconds| {
+        let by = Duration::from_secs(seconds);
+        let monotonic = now.monotonic + by;
+        Moment { monotonic, ..now }
+    };
+    // The first two have failed before; the second has waited longer since.
+    for (number, seconds) in [(1, 90), (0, 91)] {
+        let failure = ExchangeFailure::passing("as it may be".to_owned());
+        known[number].take(Err(failure), now.monotonic, now);
+        known[number].look(later(seconds));
+    }
+    let now = later(92);
+    let next_one = || begun.recv_timeout(PATIENCE).unwrap();
+    let under_way = || known.iter().filter(|it| it.lock().asks).count();
+    assert_eq!(look_at(&known, now), LONGEST_REST);
+    let mut first: Vec<usize> = (0..EXCHANGES_MAX).map(|_| next_one()).collect();
+    first.sort_unstable();
+    assert_eq!(first, (2..EXCHANGES_MAX + 2).collect::<Vec<_>>());
+    look_at(&known, now);
+    assert_eq!(under_way(), EXCHANGES_MAX, "no turn is free");
+    for next in [EXCHANGES_MAX + 2, EXCHANGES_MAX + 3, 1, 0] {
+        let_go.send(()).unwrap();
+        let until = Instant::now() + PATIENCE;
+        while under_way() == EXCHANGES_MAX {
+            assert!(Instant::now() < until, "none has ended");
+            thread::yield_now();
+        }
+        look_at(&known, now);
+        assert_eq!(next_one(), next);
+        assert_eq!(under_way(), EXCHANGES_MAX);
+    }
+}
+
+#[test]
 fn dropping_it_lets_go_of_the_account() {
     let endpoint = TokenEndpoint::start();
     endpoint.grant("one");
