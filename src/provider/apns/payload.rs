@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::{Data, Datum, data};
 use crate::provider::{Fault, Unused};
-use crate::push::{Notification, PushType};
+use crate::push::{ExtendValue, Notification, PushType};
 
 /// Largest payload that APNs takes, in bytes, but for `VoIP` pushes and broadcasts.
 pub const PAYLOAD_MAX: usize = 4096;
@@ -75,18 +75,9 @@ pub(super) fn payload(
     let mut beside = beside(notification)?;
     let mut payload = Object::new();
     match push_type {
-        PushType::Mdm => {
-            if !beside.contains_key("mdm") {
-                let error = "a push of the type mdm needs data with the key \"mdm\"";
-                return Err(Fault::of_all(error.to_owned()));
-            }
-        }
+        PushType::Mdm => check_key(&beside, "mdm", "data/mdm")?,
         PushType::FileProvider => {
-            if !beside.contains_key("container-identifier") {
-                let error = "a push of the type fileprovider needs data with the key \
-                             \"container-identifier\"";
-                return Err(Fault::of_all(error.to_owned()));
-            }
+            check_key(&beside, "container-identifier", "data/container-identifier")?;
         }
         PushType::LiveActivity => {
             payload.add_object("aps", live_activity::aps(notification, now, unused)?);
@@ -106,6 +97,22 @@ pub(super) fn payload(
         payload.add(name, value);
     }
     Ok((payload.end(), is_idle))
+}
+
+/// Refuses data without a text by the key that a push type needs.
+fn check_key(beside: &Data<'_>, key: &str, at: &'static str) -> Result<(), Fault> {
+    let is_text = match beside.get(key) {
+        Some(Datum::Json(json)) => json.get().starts_with('"'),
+        Some(Datum::Extended(value)) => matches!(value, ExtendValue::Text(_)),
+        None => false,
+    };
+    if is_text {
+        return Ok(());
+    }
+    Err(Fault {
+        pointer: at.into(),
+        error: format!("{at} must be a string in a push of that push type"),
+    })
 }
 
 /// `aps` of what is no Live Activity, and whether by it anything is shown or done.

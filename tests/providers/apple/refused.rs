@@ -166,13 +166,18 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         r#""push_type":"mdm","apns":{}"#,
-        "",
-        "a push of the type mdm needs data with the key \"mdm\"",
+        "data/mdm",
+        "data/mdm must be a string in a push of that push type",
     ),
     (
-        r#""push_type":"fileprovider","apns":{}"#,
-        "",
-        "a push of the type fileprovider needs data with the key \"container-identifier\"",
+        r#""push_type":"mdm","data":{"mdm":1}"#,
+        "data/mdm",
+        "data/mdm must be a string in a push of that push type",
+    ),
+    (
+        r#""push_type":"fileprovider","extend":[{"key":"container-identifier","val":[]}]"#,
+        "data/container-identifier",
+        "data/container-identifier must be a string in a push of that push type",
     ),
     (
         r#""message":"m","push_type":"liveactivity""#,
