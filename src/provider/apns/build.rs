@@ -100,13 +100,16 @@ pub(super) fn build(
 }
 
 /// Adds those of Gaurun's fields that have no place in a payload. What wakes the app is among them
-/// here, whether there is a message or not.
+/// here, whether there is a message or not, and so is a badge of 0, which clears the icon.
 fn note_in_vain(notification: &Notification, in_vain: &[&str], unused: &mut Unused) {
     unused.note_said(notification, in_vain);
-    let name = "content_available";
-    let is_unused = notification.content_available && in_vain.contains(&name);
-    if is_unused && !unused.fields.contains(&name) {
-        unused.fields.push(name);
+    for (name, is_said) in [
+        ("content_available", notification.content_available),
+        ("badge", notification.badge.is_some()),
+    ] {
+        if is_said && in_vain.contains(&name) && !unused.fields.contains(&name) {
+            unused.fields.push(name);
+        }
     }
 }
 

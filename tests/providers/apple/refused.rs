@@ -333,4 +333,9 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "badge",
         "\"badge\" has no effect for ios",
     ),
+    (
+        r#""badge":0,"live_activity":{"event":"end"}"#,
+        "badge",
+        "\"badge\" has no effect for ios",
+    ),
 ];
