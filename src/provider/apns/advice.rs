@@ -7,9 +7,8 @@ use crate::provider::{Advice, TokenAlarm};
 pub static ADVICE: &[Advice] = &[
     Advice::new(
         "BadCollapseId",
-        "The collapse id is longer than 64 bytes. Sterna sends none, so something between Sterna \
-         and Apple rewrites requests.",
-        "Look at what ios.endpoint leads to.",
+        "Apple does not take the collapse id, though it has the at most 64 bytes that Sterna takes.",
+        "Correct collapse_id in the notification, or apns-collapse-id under its apns.headers.",
     ),
     Advice::new(
         "BadDeviceToken",
@@ -22,23 +21,28 @@ pub static ADVICE: &[Advice] = &[
     Advice::new(
         "BadExpirationDate",
         "The time in apns-expiration could not be read.",
-        "Give expiry as a number of seconds from now. If it was one, report this as a fault of \
-         Sterna.",
+        "Look at ttl, expires_at or expiry of the notification, or at apns-expiration under its \
+         apns.headers. If they are in order, report this as a fault of Sterna.",
     ),
     Advice::new(
         "BadMessageId",
-        "The id in apns-id is no UUID. Sterna makes these itself.",
-        "Report it as a fault of Sterna, with the line of the push log.",
+        "Apple does not take the id in apns-id, though it is a UUID: Sterna takes no other, and \
+         makes one where none is given.",
+        "If the notification has apns_id, or apns-id under its apns.headers, leave it out. Else \
+         report it as a fault of Sterna, with the line of the push log.",
     ),
     Advice::new(
         "BadPriority",
-        "The priority does not suit the push type: a background push must have 5.",
-        "Report it as a fault of Sterna, with the line of the push log.",
+        "The priority does not suit the push type: a background push must have 5, a Live Activity \
+         10 or 5. Sterna rejects others before the 200.",
+        "Correct priority in the notification, or apns-priority under its apns.headers. If it has \
+         neither, report it as a fault of Sterna, with the line of the push log.",
     ),
     Advice::new(
         "InvalidPushType",
         "APNs does not know the push type, or not for this topic.",
-        "Use push_type alert or background with the app's own bundle id as topic.",
+        "Correct push_type in the notification, or apns-push-type under its apns.headers, and a \
+         topic of its own: each push type has the topic that it goes to.",
     ),
     Advice::new(
         "DuplicateHeaders",
@@ -160,7 +164,8 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "PayloadTooLarge",
-        "The payload is over 4096 bytes. Sterna rejects these before the 200.",
+        "The payload is over 4096 bytes, or 5120 of a voip push. Sterna rejects these before the \
+         200.",
         "Send less. If Sterna took it with a 200, report that as a fault of Sterna.",
     ),
     Advice::new(

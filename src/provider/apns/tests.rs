@@ -271,6 +271,22 @@ fn advice_names_the_keys_of_the_lanes_app() {
     assert_eq!(told("shop/android", text), text);
 }
 
+/// Whose push it was can mend it.
+#[test]
+fn advice_on_what_callers_give_names_their_fields() {
+    for (reason, field, raw) in [
+        ("BadCollapseId", "collapse_id", "apns-collapse-id"),
+        ("BadExpirationDate", "expires_at", "apns-expiration"),
+        ("BadMessageId", "apns_id", "apns-id"),
+        ("BadPriority", "priority", "apns-priority"),
+        ("InvalidPushType", "push_type", "apns-push-type"),
+    ] {
+        let advice = ADVICE.iter().find(|advice| advice.reason == reason);
+        let cure = advice.unwrap().cure;
+        assert!(cure.contains(field) && cure.contains(raw), "{cure}");
+    }
+}
+
 #[test]
 fn an_answer_that_smells_of_the_other_environment_names_its_lane() {
     let other = LaneId::named("shop/ios/sandbox").unwrap();
