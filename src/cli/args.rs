@@ -378,7 +378,7 @@ pub(super) struct Recover {
     pub(super) dry_run: bool,
     /// Send pushes although some of their fields are not in the log
     #[arg(
-        help = "Send pushes although the log has no extend, priority and push_type",
+        help = "Send pushes though the log lacks extend, data, priority and others",
         long,
         requires = "logs"
     )]

@@ -60,8 +60,9 @@ impl fmt::Display for Obstacle {
                  whose pushes a push log has too little; push them anew if they are still wanted",
             ),
             Self::Incomplete => f.write_str(
-                "a push log has no extend, priority and push_type; \
-                 --allow-incomplete sends pushes without them",
+                "a push log has no extend, data, alert, priority, push_type, topic, collapse_id \
+                 and other fields that Gaurun did not have; --allow-incomplete sends pushes \
+                 without them",
             ),
             Self::Disabled(lane) => {
                 // Of the default app's both are always known.

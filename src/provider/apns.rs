@@ -32,6 +32,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::provider::shared::note_lifetime;
 use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
 use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
@@ -123,7 +124,9 @@ impl Vendor for Apns {
         now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
-        build::build(notification, site.as_gaurun, now, unused)
+        let built = build::build(notification, site.as_gaurun, now, unused)?;
+        note_lifetime(&mut notification.expiry, built.envelope.lifetime, now);
+        Ok(built)
     }
 
     fn needs_message(&self, push_type: &str, _: &Native) -> bool {

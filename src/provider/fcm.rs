@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use self::message::doubtful_key;
 use crate::moment::Moment;
+use crate::provider::shared::note_lifetime;
 use crate::provider::{
     Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
     Vendor,
@@ -111,7 +112,9 @@ impl Vendor for Fcm {
         now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
-        build::build(notification, *site, now, unused)
+        let built = build::build(notification, *site, now, unused)?;
+        note_lifetime(&mut notification.time_to_live, built.envelope.lifetime, now);
+        Ok(built)
     }
 
     /// Data are something to send.

@@ -80,6 +80,18 @@ pub(super) fn lifetime(
     Ok(Lifetime::until(at.into()))
 }
 
+/// Puts how long a push lives where the push log has it, if its caller has said it elsewhere.
+pub(super) fn note_lifetime(noted: &mut i64, lifetime: Lifetime, now: Moment) {
+    if *noted > 0 {
+        return;
+    }
+    match lifetime {
+        Lifetime::Secs(secs) => *noted = secs.get().into(),
+        Lifetime::Until(at) => *noted = i64::from(at).saturating_sub_unsigned(now.unix.as_secs()),
+        Lifetime::Now | Lifetime::Unsaid => {}
+    }
+}
+
 /// What a push replaces on the device, and is replaced by.
 pub(super) fn collapse_id(notification: &Notification) -> Result<Option<String>, Fault> {
     let Some(said) = SaidValue::of(&notification.native, "collapse_id") else {

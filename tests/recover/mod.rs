@@ -325,7 +325,8 @@ fn pushes_that_may_lack_something_are_held_back() {
     three_runs(&site);
     let held = concat!(
         "4 outstanding of 8, 1 expired, 1 damaged\n",
-        "4 held back: a push log has no extend, priority and push_type; ",
+        "4 held back: a push log has no extend, data, alert, priority, push_type, topic, collapse_id ",
+        "and other fields that Gaurun did not have; ",
         "--allow-incomplete sends pushes without them\n",
     );
     let dry = recover(&site, &THREE_RUNS, &["--dry-run"]);

@@ -36,13 +36,20 @@ fn a_push_that_only_wakes_the_app_needs_no_message() {
     }
 }
 
-#[test]
-fn a_push_that_comes_to_nothing_has_an_empty_message() {
-    let rules = |allows_empty_message| Rules {
+/// The plan for a request whose contents are built as the providers' are.
+fn really_planned(body: &str, now: Moment, allows_empty_message: bool) -> Plan {
+    let batch = decode(&mut body.as_bytes().to_vec(), 1, Trailing::Ignored).unwrap();
+    let rules = Rules {
         allows_empty_message,
         content: Box::new(content_of(|_| Site::default())),
         ..rules()
     };
+    let keyless = Keyless::default();
+    plan(batch, now, &rules, &keyless, |_| true, &mut |_| false).unwrap()
+}
+
+#[test]
+fn a_push_that_comes_to_nothing_has_an_empty_message() {
     for (platform, fields, is_taken) in [
         (1, r#""badge":5"#, true),
         (1, r#""sound":"s""#, true),
@@ -72,10 +79,7 @@ fn a_push_that_comes_to_nothing_has_an_empty_message() {
         let body =
             format!(r#"{{"notifications":[{{"platform":{platform},"token":["ab"],{fields}}}]}}"#);
         for allows_empty_message in [false, true] {
-            let batch = decode(&mut body.clone().into_bytes(), 1, Trailing::Ignored).unwrap();
-            let (now, rules) = (Moment::now(), rules(allows_empty_message));
-            let keyless = Keyless::default();
-            let plan = plan(batch, now, &rules, &keyless, |_| true, &mut |_| false).unwrap();
+            let plan = really_planned(&body, Moment::now(), allows_empty_message);
             let is_refused = !is_taken && !allows_empty_message;
             let expected = is_refused.then_some("empty message");
             assert_eq!(plan.refusal().as_deref(), expected, "{body}");
@@ -91,4 +95,27 @@ fn a_message_may_be_empty_where_the_site_allows_it() {
     };
     let plan = planned(r#"{"platform":1,"token":["a"]}"#, &rules).unwrap();
     assert_eq!(pushes(&plan, LaneId::IOS), 1);
+}
+
+/// Who reads a push from there sends none that is worthless.
+#[test]
+fn the_push_log_has_a_lifetime_where_gaurun_had_one() {
+    let now = Moment::now();
+    let soon = now.unix.as_secs() + 40;
+    for (fields, secs) in [
+        (r#""ttl":60"#.to_owned(), 60),
+        (format!(r#""expires_at":{soon}"#), 40),
+        (r#""ttl":0"#.to_owned(), 0),
+        (r#""expiry":30,"time_to_live":30"#.to_owned(), 30),
+    ] {
+        for platform in [1, 2] {
+            let body = format!(
+                r#"{{"notifications":[{{"platform":{platform},"token":"ab","message":"m",{fields}}}]}}"#
+            );
+            let plan = really_planned(&body, now, false);
+            let notification = &plan.notifications[0].notification;
+            let noted = [notification.expiry, notification.time_to_live];
+            assert_eq!(noted[platform - 1], secs, "{body}");
+        }
+    }
 }
