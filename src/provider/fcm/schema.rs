@@ -32,6 +32,8 @@ pub enum FieldKind {
     Flag,
     /// An integer from 0 that fits 32 bits with a sign.
     Count,
+    /// An integer that fits 32 bits with a sign.
+    Integer,
     /// A number from 0 to 1.
     Fraction,
     /// A text `#rrggbb`.
@@ -264,7 +266,7 @@ const ANDROID_NOTIFICATION_V2: &[MessageField] = &[
     LIGHTS,
     VISIBILITY,
     COUNT,
-    field("id", FieldKind::Count),
+    field("id", FieldKind::Integer),
 ];
 
 const LIGHT_SETTINGS: &[MessageField] = &[
@@ -352,6 +354,12 @@ pub(super) fn read<'a>(
             let number = said.natural()?;
             if i32::try_from(number).is_err() {
                 return Err(said.fault(format!("is {number}, and must be at most {}", i32::MAX)));
+            }
+            as_given()
+        }
+        FieldKind::Integer => {
+            if said.json().parse::<i32>().is_err() {
+                return Err(said.fault("must be an integer that fits 32 bits"));
             }
             as_given()
         }

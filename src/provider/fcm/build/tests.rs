@@ -267,7 +267,7 @@ fn every_field_of_googles_objects_goes_out_as_it_is() {
         r#""collapse_key":"k","restricted_package_name":"p","data":{"a":"b"},"#,
         r#""fcm_options":{"analytics_label":"l"},"direct_boot_ok":true,"#,
         r#""bandwidth_constrained_ok":true,"restricted_satellite_ok":false,"#,
-        r#""remote_notification":{"notification":{@,"id":7},"mutable_content":true,"#,
+        r#""remote_notification":{"notification":{@,"id":-7},"mutable_content":true,"#,
         r#""use_as_v1_data_message":false}"#
     );
     let v2 = v2.replace('@', ANDROID_NOTIFICATION);

@@ -121,6 +121,11 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "and has 2",
     ),
     (
+        r#""android_v2":{"remote_notification":{"notification":{"id":2147483648}}}"#,
+        "android_v2/remote_notification/notification/id",
+        "must be an integer that fits 32 bits",
+    ),
+    (
         r#""fcm_options":{"analytics_label":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}"#,
         "fcm_options/analytics_label",
         "must be 1 to 50 letters, digits and -_.~%",
