@@ -221,21 +221,16 @@ impl<'a> SaidObjects<'a> {
 
     /// How long it lives, by the shared fields and by its own object.
     fn lifetime(&mut self, notification: &Notification, now: Moment) -> Result<Lifetime, Fault> {
-        let shared = lifetime(notification, now)?;
         let own = self.android.take("ttl");
         let Some(text) = own.as_ref().and_then(MessageValue::text) else {
-            return Ok(shared);
+            return lifetime(notification, now);
         };
         let at = if self.is_v2 {
             "android_v2/ttl"
         } else {
             "android/ttl"
         };
-        let own = own_lifetime(at, &text)?;
-        if shared != Lifetime::Unsaid && shared != own {
-            return Err(beside(at, "ttl"));
-        }
-        Ok(own)
+        own_lifetime(at, &text, notification, now)
     }
 
     /// Fills in what shows on a phone.

@@ -79,8 +79,25 @@ pub(super) fn lifetime(notification: &Notification, now: Moment) -> Result<Lifet
     Ok(lifetime)
 }
 
-/// The lifetime that a duration in Google's form says.
-pub(super) fn own_lifetime(at: &str, text: &str) -> Result<Lifetime, Fault> {
+/// The field by which [`lifetime`] is said.
+pub(super) fn lifetime_field(notification: &Notification) -> &'static str {
+    let native = ["ttl", "expires_at"];
+    let said = native
+        .into_iter()
+        .find(|name| notification.native.get(name).is_some());
+    said.unwrap_or("time_to_live")
+}
+
+/// Seconds by which a caller's clock may be off from ours.
+const CLOCKS_APART: u64 = 60;
+
+/// The lifetime that a duration in Google's form says, beside what [`lifetime`] is.
+pub(super) fn own_lifetime(
+    at: &str,
+    text: &str,
+    notification: &Notification,
+    now: Moment,
+) -> Result<Lifetime, Fault> {
     let max = TIME_TO_LIVE_MAX.cast_unsigned();
     let secs = whole_secs(text).filter(|secs| {
         let is_over = text.trim_end_matches('s').split('.').nth(1);
@@ -94,7 +111,21 @@ pub(super) fn own_lifetime(at: &str, text: &str) -> Result<Lifetime, Fault> {
             texts::first(text, QUOTE_MAX)
         ),
     })?;
-    Ok(Lifetime::secs(secs))
+    let own = Lifetime::secs(secs);
+    let shared = lifetime(notification, now)?;
+    let is_same = match shared {
+        Lifetime::Unsaid => return Ok(own),
+        Lifetime::Until(until) => {
+            let left = u64::from(until).saturating_sub(now.unix.as_secs());
+            left.abs_diff(secs) <= CLOCKS_APART
+        }
+        Lifetime::Now | Lifetime::Secs(_) => shared == own,
+    };
+    if is_same {
+        Ok(shared)
+    } else {
+        Err(beside(at, lifetime_field(notification)))
+    }
 }
 
 /// A part of a message that counts against the limit on its size.

@@ -1,9 +1,7 @@
 //! A message that goes out as its caller gives it, its target put in: tomorrow's field needs no
 //! release.
 
-use super::common::{
-    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, own_lifetime,
-};
+use super::common::{SizedPart, SizedParts, begin, check_size, end, lifetime, own_lifetime};
 use super::target;
 use crate::moment::Moment;
 use crate::provider::said::{Members, SaidValue};
@@ -64,11 +62,7 @@ pub(super) fn as_given(
         let Some(ttl) = android.get("ttl").filter(|said| said.is_text()) else {
             continue;
         };
-        let own = own_lifetime(ttl.at(), &ttl.text()?)?;
-        if lifetime != Lifetime::Unsaid && lifetime != own {
-            return Err(beside(ttl.at(), "ttl"));
-        }
-        lifetime = own;
+        lifetime = own_lifetime(ttl.at(), &ttl.text()?, notification, now)?;
     }
     check_size(&parts.counted(), SizedPart::place)?;
     let mut out = begin(kind);

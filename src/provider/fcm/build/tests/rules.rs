@@ -266,6 +266,16 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "stands beside ttl, which says something else",
     ),
     (
+        r#""message":"m","time_to_live":1,"android":{"ttl":"2s"}"#,
+        "android/ttl",
+        "stands beside time_to_live, which says something else",
+    ),
+    (
+        r#""message":"m","expires_at":1790000090,"android":{"ttl":"151s"}"#,
+        "android/ttl",
+        "stands beside expires_at, which says something else",
+    ),
+    (
         r#""message":"m","notification":false,"data":{"message":"x"}"#,
         "data/message",
         "stands beside message, which says something else",
