@@ -1,7 +1,9 @@
 //! A message that goes out as its caller gives it, its target put in: tomorrow's field needs no
 //! release.
 
-use super::common::{SizedPart, SizedParts, begin, check_size, end, lifetime, own_lifetime};
+use super::common::{
+    SizedPart, SizedParts, begin, check_size, end, lifetime, lifetime_field, own_lifetime,
+};
 use super::target;
 use crate::moment::Moment;
 use crate::provider::said::{Members, SaidValue};
@@ -41,6 +43,7 @@ pub(super) fn as_given(
         return Err(target.fault(what));
     }
     let mut lifetime = lifetime(notification, now)?;
+    let mut has_ttl = false;
     let mut parts = SizedParts {
         notification: measured(&members, "notification").unwrap_or_default(),
         data: measured(&members, "data").unwrap_or_default(),
@@ -62,7 +65,12 @@ pub(super) fn as_given(
         let Some(ttl) = android.get("ttl").filter(|said| said.is_text()) else {
             continue;
         };
+        has_ttl = true;
         lifetime = own_lifetime(ttl.at(), &ttl.text()?, notification, now)?;
+    }
+    if !has_ttl && lifetime != Lifetime::Unsaid {
+        // Google is not told of it: it bounds how long the message waits here.
+        unused.fields.push(lifetime_field(notification));
     }
     check_size(&parts.counted(), SizedPart::place)?;
     let mut out = begin(kind);

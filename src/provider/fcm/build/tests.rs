@@ -476,7 +476,23 @@ fn a_message_that_is_given_goes_out_as_it_is() {
     assert_eq!(built.envelope.lifetime, Lifetime::secs(9));
     assert_eq!(unused.fields, ["message", "title", "tag"]);
     assert_eq!(unused.unknown, ["fcm/x".into()]);
-    let (built, _) = self::built(r#""ttl":0,"topic":"t","fcm":{"message":{}}"#, SHOWN).unwrap();
+    for (given, told) in [
+        (
+            r#""ttl":5,"fcm":{"message":{"android":{"ttl":"5s"}}}"#,
+            None,
+        ),
+        (r#""ttl":5,"fcm":{"message":{}}"#, Some("ttl")),
+        (
+            r#""time_to_live":5,"fcm":{"message":{}}"#,
+            Some("time_to_live"),
+        ),
+    ] {
+        let (_, unused) = self::built(given, SHOWN).unwrap();
+        assert_eq!(unused.fields, Vec::from_iter(told));
+    }
+    let (built, unused) =
+        self::built(r#""ttl":0,"topic":"t","fcm":{"message":{}}"#, SHOWN).unwrap();
+    assert_eq!(unused.fields, ["ttl"]);
     assert_eq!(built.envelope.lifetime, Lifetime::Now);
     assert_eq!(built.content.parts()[0], br#"{"message":{"topic":""#);
 }
