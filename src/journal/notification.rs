@@ -16,17 +16,18 @@
 //! sent as it was accepted. What the configuration gives, the topic, the host, the project, is not
 //! in it, so that correcting it frees what waits.
 //!
-//! Of the fields of an envelope 1 is kept for the class of a bulk push, 4 for the earliest time; 6
-//! and 7, once kept for a priority and a collapse id, which are header fields, have no use. A
-//! record that has one of these is not read: it would be sent as something else, or before its
-//! time. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`] once it is released,
-//! so that an older binary refuses the whole journal instead of failing whole records as damaged.
+//! Of the fields of an envelope 1 is kept for the class of a bulk push; 6 and 7, once kept for a
+//! priority and a collapse id, which are header fields, have no use. A record that has one of these
+//! is not read: it would be sent as something else. Whoever gives one of these numbers its use
+//! raises [`FORMAT_VERSION`] once it is released, so that an older binary refuses the whole journal
+//! instead of failing whole records as damaged.
 //! What the format before had is read as it was: device tokens alone, of the fields of an envelope
 //! 2 and 3, no slots or two, no header fields. Of the fields of a note those from 0x40 on say where
 //! in the body a text stands: in memory only, never in a record. Such a number has no other use.
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::frame::RECORD_MAX;
@@ -79,6 +80,7 @@ const TARGETS: [(u8, TargetKind); 5] = [
 mod envelope {
     pub(super) const BACKGROUND: u8 = 2;
     pub(super) const LIFETIME: u8 = 3;
+    pub(super) const EARLIEST: u8 = 4;
     pub(super) const OWN_TOPIC: u8 = 5;
     pub(super) const PUSH_TYPE: u8 = 8;
     pub(super) const NOW: u8 = 9;
@@ -153,9 +155,14 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
         push_type,
         has_own_topic,
         lifetime,
+        earliest,
     } = envelope;
     // Each kind of target has a number: a test holds it.
     out.push(number_of(&TARGETS, *target).unwrap_or_default());
+    if let Some(earliest) = earliest {
+        out.push(envelope::EARLIEST);
+        put_number(out, earliest.get().into());
+    }
     match push_type {
         PushType::Alert => {}
         PushType::Background => out.push(envelope::BACKGROUND),
@@ -296,6 +303,7 @@ fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {
                 read.lifetime = Lifetime::secs(bytes.number().filter(|secs| *secs > 0)?);
             }
             envelope::UNTIL => read.lifetime = Lifetime::Until(bytes.number32()?),
+            envelope::EARLIEST => read.earliest = Some(NonZeroU32::new(bytes.number32()?)?),
             _ => return None,
         }
     }
@@ -379,6 +387,7 @@ mod tests {
             target in prop::sample::select(&TargetKind::ALL[..]),
             push_type in prop::sample::select(&PushType::ALL[..]),
             (kind, secs) in (0..4, any::<u32>()),
+            earliest: u32,
         ) -> Envelope {
             // No `..`: a new field has to be named, and so to be kept.
             Envelope {
@@ -392,6 +401,7 @@ mod tests {
                     2 => Lifetime::secs(secs.into()),
                     _ => Lifetime::Until(secs),
                 },
+                earliest: NonZeroU32::new(earliest),
             }
         }
     }
@@ -481,7 +491,7 @@ mod tests {
             &[5, END][..],
             &[0, 1, END],
             &[0, 3, 0, END],
-            &[0, 4, 1, END],
+            &[0, envelope::EARLIEST, 0, END],
             &[0, 6, END],
             &[0, 7, END],
             &[0, envelope::PUSH_TYPE, 0, END],

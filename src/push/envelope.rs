@@ -21,6 +21,9 @@ pub struct Envelope {
     pub has_own_topic: bool,
     /// How long it is worth sending.
     pub lifetime: Lifetime,
+    /// The second since the Unix epoch before which it is not sent, by the wall clock; `None` for
+    /// at once.
+    pub earliest: Option<NonZeroU32>,
 }
 
 const _: () = assert!(size_of::<Envelope>() == 40);
@@ -168,6 +171,7 @@ impl Envelope {
             push_type: PushType::Alert,
             has_own_topic: false,
             lifetime: Lifetime::Unsaid,
+            earliest: None,
         }
     }
 
