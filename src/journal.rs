@@ -463,7 +463,7 @@ impl Drop for Journal {
 }
 
 /// The format that is written, and read. The one before had no targets but device tokens, no header
-/// fields, and of push types two.
+/// fields, of push types two, and neither classes nor earliest times.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// The oldest format that is read, whose segments are replaced by one of [`FORMAT_VERSION`] at the

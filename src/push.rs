@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 pub use content::{Content, HEAD_FIELDS_MAX};
 pub use contradictions::Contradictions;
-pub use envelope::{Envelope, Lifetime, PushType, TargetKind};
+pub use envelope::{Envelope, Lifetime, PushClass, PushType, TargetKind};
 pub use lane_id::{
     APP_NAME_MAX, ApnsEnvironment, DEFAULT_APP_NAME, LANES_MAX, LaneId, Provider, is_app_name,
 };

@@ -58,6 +58,7 @@ impl Group {
                 tokens,
                 lane: accepted.envelope.lane,
                 at: accepted.at.unix,
+                class: accepted.envelope.class,
             };
             group.highest = group.highest.max(head.last_id());
             group.notifications.push((head, group.span_from(offset)));

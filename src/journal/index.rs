@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::notification::RecordHead;
 use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
-use crate::push::{LaneId, Node};
+use crate::push::{LaneId, Node, PushClass};
 
 /// Where a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(super) struct IndexEntry {
     /// How many device tokens it has.
     pub(super) tokens: u32,
     lane: u16,
+    class: PushClass,
     /// Whether it was there when the journal was opened.
     recovered: bool,
 }
@@ -185,6 +186,7 @@ impl Index {
             segment: place.segment,
             tokens: head.tokens,
             lane: head.lane.number(),
+            class: head.class,
             recovered,
         };
         if head.tokens == 0 {
@@ -292,6 +294,7 @@ impl Index {
             tokens: entry.tokens,
             lane: self.feeds.get(&entry.lane)?.lane,
             at: Duration::ZERO,
+            class: entry.class,
         })
     }
 
@@ -514,6 +517,7 @@ mod tests {
             tokens: 2,
             lane: LaneId::IOS,
             at: Duration::ZERO,
+            class: PushClass::Bulk,
         };
         index.insert(&head, PLACE, false);
         for id in [7, 8] {
@@ -540,6 +544,7 @@ mod tests {
                 tokens: 3,
                 lane,
                 at: Duration::ZERO,
+                class: PushClass::Bulk,
             };
             index.insert(&head, PLACE, false);
         }

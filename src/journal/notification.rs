@@ -16,11 +16,11 @@
 //! sent as it was accepted. What the configuration gives, the topic, the host, the project, is not
 //! in it, so that correcting it frees what waits.
 //!
-//! Of the fields of an envelope 1 is kept for the class of a bulk push; 6 and 7, once kept for a
-//! priority and a collapse id, which are header fields, have no use. A record that has one of these
-//! is not read: it would be sent as something else. Whoever gives one of these numbers its use
-//! raises [`FORMAT_VERSION`] once it is released, so that an older binary refuses the whole journal
-//! instead of failing whole records as damaged.
+//! Of the fields of an envelope 6 and 7, once kept for a priority and a collapse id, which are
+//! header fields, have no use. A record that has one of these is not read: it would be sent as
+//! something else. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`] once it is
+//! released, so that an older binary refuses the whole journal instead of failing whole records as
+//! damaged.
 //! What the format before had is read as it was: device tokens alone, of the fields of an envelope
 //! 2 and 3, no slots or two, no header fields. Of the fields of a note those from 0x40 on say where
 //! in the body a text stands: in memory only, never in a record. Such a number has no other use.
@@ -34,8 +34,8 @@ use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
 use crate::encoding::{Bytes, put_bytes, put_number, put_time};
 use crate::push::{
-    Accepted, Content, DeviceTokens, Envelope, LaneId, Lifetime, Note, Parcel, PushId, PushType,
-    TargetKind,
+    Accepted, Content, DeviceTokens, Envelope, LaneId, Lifetime, Note, Parcel, PushClass, PushId,
+    PushType, TargetKind,
 };
 
 /// The begin of a notification's record, which is all that recovery looks at.
@@ -45,6 +45,7 @@ pub(super) struct RecordHead {
     pub(super) tokens: u32,
     pub(super) lane: LaneId,
     pub(super) at: Duration,
+    pub(super) class: PushClass,
 }
 
 /// The same with the number that the segment has for the lane.
@@ -78,6 +79,7 @@ const TARGETS: [(u8, TargetKind); 5] = [
 
 /// Fields of an envelope.
 mod envelope {
+    pub(super) const BULK: u8 = 1;
     pub(super) const BACKGROUND: u8 = 2;
     pub(super) const LIFETIME: u8 = 3;
     pub(super) const EARLIEST: u8 = 4;
@@ -156,12 +158,16 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope) {
         has_own_topic,
         lifetime,
         earliest,
+        class,
     } = envelope;
     // Each kind of target has a number: a test holds it.
     out.push(number_of(&TARGETS, *target).unwrap_or_default());
     if let Some(earliest) = earliest {
         out.push(envelope::EARLIEST);
         put_number(out, earliest.get().into());
+    }
+    if *class == PushClass::Bulk {
+        out.push(envelope::BULK);
     }
     match push_type {
         PushType::Alert => {}
@@ -243,6 +249,7 @@ impl NumberedHead {
             tokens,
             lane: LaneId::IOS,
             at: bytes.time()?,
+            class: class(bytes),
         };
         let end = first_id.checked_add(tokens.into())?;
         let fits = end <= PushId::END && tokens as usize <= RECORD_MAX;
@@ -288,12 +295,20 @@ impl RecordBody {
     }
 }
 
+/// What goes before others, for whoever reads no more than the begin of a record; of one that
+/// cannot be read it does not matter.
+fn class(envelope: &Bytes<'_>) -> PushClass {
+    let read = read_envelope(&mut Bytes(envelope.0), LaneId::IOS);
+    read.map_or_else(PushClass::default, |read| read.class)
+}
+
 fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {
     let mut read = Envelope::to(lane);
     read.target = numbered(&TARGETS, bytes.byte()?)?;
     loop {
         match bytes.byte()? {
             END => return Some(read),
+            envelope::BULK => read.class = PushClass::Bulk,
             envelope::BACKGROUND => read.push_type = PushType::Background,
             envelope::PUSH_TYPE => read.push_type = numbered(&PUSH_TYPES, bytes.byte()?)?,
             envelope::OWN_TOPIC => read.has_own_topic = true,
@@ -386,6 +401,7 @@ mod tests {
             [is_ios, has_own_topic] in any::<[bool; 2]>(),
             target in prop::sample::select(&TargetKind::ALL[..]),
             push_type in prop::sample::select(&PushType::ALL[..]),
+            class in prop::sample::select(&PushClass::ALL[..]),
             (kind, secs) in (0..4, any::<u32>()),
             earliest: u32,
         ) -> Envelope {
@@ -402,6 +418,7 @@ mod tests {
                     _ => Lifetime::Until(secs),
                 },
                 earliest: NonZeroU32::new(earliest),
+                class,
             }
         }
     }
@@ -443,6 +460,8 @@ mod tests {
             let mut renumbered = Vec::new();
             prop_assert!(put_renumbered(&mut renumbered, &record, elsewhere));
             for record in [record, renumbered] {
+                let head = NumberedHead::read(&mut Bytes(&record)).unwrap().unnamed();
+                prop_assert_eq!(head.class, envelope.class);
                 let body = RecordBody::read(&record, envelope.lane).unwrap();
                 prop_assert_eq!(body.envelope, accepted.envelope);
                 prop_assert_eq!(&body.parcel, &accepted.parcel);
@@ -484,12 +503,16 @@ mod tests {
         };
         // No slots, no body.
         let of = |kind_and_fields: &[u8]| read(kind_and_fields, &[0, 0]);
-        for known in [&[0, END][..], &[0, envelope::BACKGROUND, END], &[4, END]] {
+        for known in [
+            &[0, END][..],
+            &[0, envelope::BACKGROUND, END],
+            &[4, END],
+            &[0, 1, END],
+        ] {
             assert!(of(known), "{known:?}");
         }
         for other in [
             &[5, END][..],
-            &[0, 1, END],
             &[0, 3, 0, END],
             &[0, envelope::EARLIEST, 0, END],
             &[0, 6, END],

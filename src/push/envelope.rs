@@ -24,9 +24,34 @@ pub struct Envelope {
     /// The second since the Unix epoch before which it is not sent, by the wall clock; `None` for
     /// at once.
     pub earliest: Option<NonZeroU32>,
+    /// Whether others go before it.
+    pub class: PushClass,
 }
 
 const _: () = assert!(size_of::<Envelope>() == 40);
+
+/// What goes first where pushes wait: each of the one before all of the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PushClass {
+    /// Somebody waits for it: a code to log in with, a message from a friend.
+    #[default]
+    Transactional,
+    /// One of many, as a campaign's are, that may wait for the others.
+    Bulk,
+}
+
+impl PushClass {
+    /// Both of them, in the order in which they go.
+    pub const ALL: [Self; 2] = [Self::Transactional, Self::Bulk];
+
+    /// The word for it in a request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Transactional => "transactional",
+            Self::Bulk => "bulk",
+        }
+    }
+}
 
 /// What the targets of a notification are. All are texts, and lie packed as device tokens do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -172,6 +197,7 @@ impl Envelope {
             has_own_topic: false,
             lifetime: Lifetime::Unsaid,
             earliest: None,
+            class: PushClass::Transactional,
         }
     }
 
