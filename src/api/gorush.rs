@@ -6,13 +6,15 @@
 //! of its `PushNotification`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::keyless::Keyless;
+use super::plan::NATIVE_MAX;
 use crate::http1::reply::Reply;
 use crate::texts;
 
@@ -101,30 +103,114 @@ impl<'de> Visitor<'de> for NotificationList<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let Self(GorushBody { out, most }) = self;
         out.push(b'[');
-        let mut count = 0_usize;
-        loop {
-            let members = if count < *most {
-                seq.next_element::<GorushMembers<'de>>()?.map(notification)
-            } else {
-                seq.next_element::<IgnoredAny>()?
-                    .map(|_| GorushMembers::new())
-            };
-            let Some(members) = members else {
-                break;
-            };
+        for count in 0_usize.. {
+            let before = out.len();
             if count > 0 {
                 out.push(b',');
             }
-            put(out, &members);
-            count = count.saturating_add(1);
+            let is_there = if count < *most {
+                seq.next_element_seed(NotificationObject(out))?.is_some()
+            } else {
+                out.extend_from_slice(b"{}");
+                seq.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !is_there {
+                out.truncate(before);
+                break;
+            }
         }
         out.push(b']');
         Ok(())
     }
 }
 
+/// One notification. What is not gorush's is handed on without being kept, however much it is.
+struct NotificationObject<'a>(&'a mut Vec<u8>);
+
+impl<'de> DeserializeSeed<'de> for NotificationObject<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NotificationObject<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a notification")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(out) = self;
+        let mut said = GorushMembers::new();
+        out.push(b'{');
+        let begin = out.len();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            let value = map.next_value::<&'de RawValue>()?;
+            if NAMES.contains(&&*name) {
+                said.insert(name, Cow::Borrowed(value));
+            } else {
+                put_member(out, begin, &name, value);
+            }
+        }
+        for (name, value) in notification(said) {
+            put_member(out, begin, &name, &value);
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// Appends a member to an object whose first one stands at `begin`.
+fn put_member(out: &mut Vec<u8>, begin: usize, name: &str, value: &RawValue) {
+    if out.len() > begin {
+        out.push(b',');
+    }
+    put(out, &name);
+    out.push(b':');
+    out.extend_from_slice(value.get().as_bytes());
+}
+
+/// Members of a notification that are not handed on as they are, or with which others are not.
+const NAMES: &[&str] = &[
+    "alert",
+    "android",
+    "content-state",
+    "development",
+    "dismissal-date",
+    "dry_run",
+    "event",
+    "expiration",
+    "image",
+    "message",
+    "name",
+    "notif_id",
+    "notification",
+    "platform",
+    "production",
+    "restricted_package_name",
+    "sound",
+    "stale-date",
+    "thread-id",
+    "timestamp",
+    "title",
+    "to",
+    "token",
+    "tokens",
+    "url-args",
+    "volume",
+];
+
 /// One notification, with the names that its members have in `POST /push`.
 fn notification(mut said: GorushMembers<'_>) -> GorushMembers<'_> {
+    // It is refused for that: nothing is taken apart before.
+    let is_large = |name: &&str| {
+        said.get(*name)
+            .is_some_and(|it| it.get().len() > NATIVE_MAX)
+    };
+    let is_too_large = TAKEN_APART.iter().any(is_large);
     let is_ios = said.get("platform").is_some_and(|said| said.get() == "1");
     for (theirs, ours) in RENAMED {
         if let Some(value) = said.remove(*theirs) {
@@ -132,6 +218,9 @@ fn notification(mut said: GorushMembers<'_>) -> GorushMembers<'_> {
         }
     }
     add_to(&mut said, is_ios);
+    if is_too_large {
+        return said;
+    }
     add_sound(&mut said);
     add_time(&mut said);
     add_environment(&mut said);
@@ -143,6 +232,9 @@ fn notification(mut said: GorushMembers<'_>) -> GorushMembers<'_> {
     }
     said
 }
+
+/// Objects of which the members are looked at, or which have a member put in.
+const TAKEN_APART: [&str; 5] = ["alert", "android", "content-state", "notification", "sound"];
 
 /// gorush's names, and ours.
 const RENAMED: &[(&str, &str)] = &[
@@ -163,13 +255,16 @@ fn add_to(said: &mut GorushMembers<'_>, is_ios: bool) {
         said.insert("topic".into(), raw(&topic));
         return;
     }
-    let tokens = said.get("token").map(|tokens| tokens.get().to_owned());
-    let tokens = tokens.unwrap_or_default();
-    let mut tokens: Vec<&RawValue> = serde_json::from_str(&tokens).unwrap_or_default();
     let to = raw(&to);
-    tokens.push(&to);
-    let tokens = raw(&tokens);
-    said.insert("token".into(), tokens);
+    let others = said.get("token").map_or("[]", |tokens| tokens.get());
+    let Some(others) = others.strip_prefix('[').and_then(|it| it.strip_suffix(']')) else {
+        return;
+    };
+    let comma = if others.trim().is_empty() { "" } else { "," };
+    let tokens = format!("[{others}{comma}{}]", to.get());
+    if let Ok(tokens) = RawValue::from_string(tokens) {
+        said.insert("token".into(), Cow::Owned(tokens));
+    }
 }
 
 /// `name` and `volume` are members of the sound.
@@ -309,10 +404,12 @@ fn parted(notification: GorushMembers<'_>) -> (GorushMembers<'static>, GorushMem
     (common, of_android)
 }
 
-/// The members of an object; none if it is something else.
+/// The members of an object; none if it is something else, or more than a notification may say.
 fn members(object: &RawValue) -> GorushMembers<'static> {
-    let members: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(object.get()).unwrap_or_default();
+    let object = Some(object.get()).filter(|object| object.len() <= NATIVE_MAX);
+    let members: BTreeMap<String, Box<RawValue>> = object
+        .and_then(|object| serde_json::from_str(object).ok())
+        .unwrap_or_default();
     let members = members.into_iter();
     let members = members.map(|(name, value)| (name.into(), Cow::Owned(value)));
     members.collect()
@@ -391,11 +488,12 @@ struct RefusedReply {
 }
 
 /// gorush's answer, of that of `POST /push` to the translated body.
-pub(super) fn answer(reply: Reply, translated: &[u8]) -> Reply {
+/// No text in it has an API key.
+pub(super) fn answer(reply: Reply, translated: &[u8], keyless: &Keyless<'_>) -> Reply {
     let answered: PushAnswer = serde_json::from_slice(&reply.body).unwrap_or_default();
     let said = if reply.status == 200 {
         let unlisted = answered.rejected.len().saturating_sub(ENTRIES);
-        let logs = entries(answered.rejected, translated);
+        let logs = entries(answered.rejected, translated, keyless);
         Reply::json_line(
             200,
             &TakenReply {
@@ -441,7 +539,11 @@ pub(super) fn malformed(error: &str) -> Reply {
 }
 
 /// One entry for each rejected part, with what the request has of it.
-fn entries(rejected: Vec<RejectedPart>, translated: &[u8]) -> Vec<LogsEntry> {
+fn entries(
+    mut rejected: Vec<RejectedPart>,
+    translated: &[u8],
+    keyless: &Keyless<'_>,
+) -> Vec<LogsEntry> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct AskedPart<'a> {
@@ -457,23 +559,32 @@ fn entries(rejected: Vec<RejectedPart>, translated: &[u8]) -> Vec<LogsEntry> {
         #[serde(borrow)]
         notifications: Vec<AskedPart<'a>>,
     }
+    rejected.truncate(ENTRIES);
     if rejected.is_empty() {
         return Vec::new();
     }
     let all = serde_json::from_slice::<WholeBody<'_>>(translated);
     let all = all.map(|all| all.notifications).unwrap_or_default();
-    let mut last: (usize, Vec<String>) = (usize::MAX, Vec::new());
-    let entry = |RejectedPart { pointer, error }| {
-        let mut places = pointer.split('/').skip(2).step_by(2);
-        let mut place = || places.next().and_then(|place| place.parse::<usize>().ok());
-        let (index, token) = (place().unwrap_or(usize::MAX), place());
+    let places: Vec<_> = rejected.iter().map(|part| places(&part.pointer)).collect();
+    let mut tokens: BTreeMap<(usize, usize), String> = BTreeMap::new();
+    for of_one in places.chunk_by(|one, next| one.0 == next.0) {
+        let notification = of_one.first().map_or(usize::MAX, |place| place.0);
+        let asked = all.get(notification).and_then(|asked| asked.token);
+        let wanted = of_one.iter().filter_map(|place| place.1).collect();
+        let picked = asked.map(|asked| picked(asked, wanted)).unwrap_or_default();
+        tokens.extend(
+            picked
+                .into_iter()
+                .map(|(at, token)| ((notification, at), token)),
+        );
+    }
+    let shown = |text: Option<&str>| {
+        let text = keyless.text(text.unwrap_or_default());
+        texts::shortened(&text, ENTRY_TEXT_MAX).into_owned()
+    };
+    let entry = |(RejectedPart { error, .. }, (index, token)): (RejectedPart, Place)| {
         let asked = all.get(index);
-        if last.0 != index && token.is_some() {
-            let tokens = asked.and_then(|asked| asked.token).map(RawValue::get);
-            let tokens = tokens.and_then(|tokens| serde_json::from_str(tokens).ok());
-            last = (index, tokens.unwrap_or_default());
-        }
-        let token = token.and_then(|token| last.1.get(token));
+        let token = token.and_then(|token| tokens.get(&(index, token)));
         let message = asked.and_then(|asked| asked.message).and_then(text);
         let platform = asked.and_then(|asked| asked.platform).map(RawValue::get);
         LogsEntry {
@@ -488,11 +599,47 @@ fn entries(rejected: Vec<RejectedPart>, translated: &[u8]) -> Vec<LogsEntry> {
             error,
         }
     };
-    rejected.into_iter().take(ENTRIES).map(entry).collect()
+    rejected.into_iter().zip(places).map(entry).collect()
 }
 
-fn shown(text: Option<&str>) -> String {
-    texts::shortened(text.unwrap_or_default(), ENTRY_TEXT_MAX).into_owned()
+/// The place of a rejected part: that of its notification, and of its device token if it is one.
+type Place = (usize, Option<usize>);
+
+fn places(pointer: &str) -> Place {
+    let mut names = pointer.split('/').skip(2);
+    let index = names.next().and_then(|place| place.parse().ok());
+    let is_token = names.next() == Some("token");
+    let token = names.next().and_then(|place| place.parse().ok());
+    (index.unwrap_or(usize::MAX), token.filter(|_| is_token))
+}
+
+/// Those of the device tokens that are wanted, by their places.
+fn picked(tokens: &RawValue, wanted: BTreeSet<usize>) -> BTreeMap<usize, String> {
+    struct Picking(BTreeSet<usize>);
+    impl<'de> Visitor<'de> for Picking {
+        type Value = BTreeMap<usize, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of device tokens")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut picked = BTreeMap::new();
+            for at in 0.. {
+                if self.0.contains(&at) {
+                    let Some(token) = seq.next_element()? else {
+                        break;
+                    };
+                    picked.insert(at, token);
+                } else if seq.next_element::<IgnoredAny>()?.is_none() {
+                    break;
+                }
+            }
+            Ok(picked)
+        }
+    }
+    let mut json = serde_json::Deserializer::from_str(tokens.get());
+    json.deserialize_seq(Picking(wanted)).unwrap_or_default()
 }
 
 #[expect(

@@ -261,27 +261,24 @@ impl Service {
     }
 
     /// `POST /api/push`: the same, in gorush's words.
-    fn gorush_push(&self, head: &Head, body: &[u8]) -> Reply {
+    fn gorush_push(&self, head: &Head, body: &mut Vec<u8>) -> Reply {
         let terms = self.terms.get();
-        let translated = {
+        let keyless = Keyless::of(head, terms.keys.as_ref());
+        if head.content_length() > 0 {
             let _turn = self.turnstile.enter(body.len());
-            match head.content_length() {
-                0 => Ok(Vec::new()),
-                _ => gorush::translated(body, terms.rules.notification_max),
+            match gorush::translated(body, terms.rules.notification_max) {
+                // In its place: there is room for one.
+                Ok(translated) => *body = translated,
+                Err(error) => {
+                    let mistake = Mistake::in_body(body, &error, &keyless);
+                    self.tell_mistake(&mistake, &keyless, head.id());
+                    return gorush::malformed(&mistake.answer);
+                }
             }
-        };
-        let mut translated = match translated {
-            Ok(translated) => translated,
-            Err(error) => {
-                let keyless = Keyless::of(head, terms.keys.as_ref());
-                let mistake = Mistake::in_body(body, &error, &keyless);
-                self.tell_mistake(&mistake, &keyless, head.id());
-                return gorush::malformed(&mistake.answer);
-            }
-        };
+        }
         // Few rejected parts are listed, each with more beside it.
-        let reply = self.push(head, &mut translated, &mut |_| false);
-        gorush::answer(reply, &translated)
+        let reply = self.push(head, body, &mut |_| false);
+        gorush::answer(reply, body, &keyless)
     }
 
     /// Takes what is fine of a body.

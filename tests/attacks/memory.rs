@@ -92,7 +92,33 @@ fn bodies_take_no_more_memory_than_others_whatever_they_are_made_of() {
     };
     let object = |field: &str| with(&format!("\"{field}\":{{{}}}", members()));
     let headers = with(&format!("\"apns\":{{\"headers\":{{{}}}}}", members()));
+    let of_gorush = |rest: &str| {
+        let begin = r#"{"notifications":[{"platform":2,"message":"m","to":"c:a",""#;
+        let body = [begin, rest, "}]}"].concat();
+        request("POST", "/api/push", body.as_bytes())
+    };
+    let objects = [
+        "sound\":{",
+        "notification\":{",
+        "android\":{",
+        "content-state\":{",
+    ];
+    let gorushs = objects.map(|begin| of_gorush(&format!("{begin}{}}},\"name\":\"x\"", members())));
+    let more = members().replacen('"', "", 1);
+    let [sounds, notifications, androids, live_activities] = gorushs;
     for (request, answers) in [
+        (sounds, [400, 503]),
+        (notifications, [400, 503]),
+        (androids, [400, 503]),
+        (live_activities, [400, 503]),
+        (of_gorush(&more), [200, 503]),
+        (
+            of_gorush(&format!(
+                "tokens\":[{}]",
+                vec!["\"\""; BODY_MAX / 3 - 100].join(",")
+            )),
+            [200, 503],
+        ),
         (object("data"), [400, 503]),
         (object("alert"), [400, 503]),
         (headers, [400, 503]),

@@ -145,7 +145,7 @@ fn answers_are_in_gorushs_words() {
         br#"{"notifications":[{"token":["a","xyz"],"platform":1,"message":"m"},{"platform":9}]}"#;
     let told = |status, body: Value| {
         let reply = Reply::json_line(status, &body).with_retry_after(3);
-        let reply = answer(reply, asked);
+        let reply = answer(reply, asked, &Keyless::showing("a-key-of-ours"));
         assert_eq!(reply.fields.len(), 1, "its fields stay");
         (
             reply.status,
@@ -178,6 +178,19 @@ fn answers_are_in_gorushs_words() {
                 "ignored": ["/x"]})
         )
     );
+    let hidden = json!({"message": "ok", "rejected": [{"pointer": "/notifications/0/alert/1", "error": "e"}]});
+    let asked =
+        br#"{"notifications":[{"token":["a-key-of-ours","x"],"message":"is a-key-of-ours"}]}"#;
+    let reply = answer(
+        Reply::json_line(200, &hidden),
+        asked,
+        &Keyless::showing("a-key-of-ours"),
+    );
+    let text = String::from_utf8(reply.body).unwrap();
+    assert!(
+        !text.contains("a-key") && text.contains("\"token\":\"\""),
+        "{text}"
+    );
     for (message, expected) in [
         ("empty notification", "Notifications field is empty."),
         (
@@ -194,6 +207,16 @@ fn answers_are_in_gorushs_words() {
 }
 
 #[test]
+fn what_is_over_the_limit_of_a_notification_is_handed_on_for_its_refusal() {
+    let many: serde_json::Map<String, Value> =
+        (0..9000).map(|n| (format!("{n:06}"), json!(0))).collect();
+    for name in TAKEN_APART {
+        let theirs = json!({"platform": 2, "message": "m", name: many, "name": "n"});
+        assert_eq!(one(&theirs), theirs, "{name}");
+    }
+}
+
+#[test]
 fn an_answer_has_no_more_entries_than_there_is_room_for() {
     let text = "\u{1}".repeat(9000);
     let notification = json!({"token": vec![&text; 150], "platform": 2, "message": &text});
@@ -202,7 +225,11 @@ fn an_answer_has_no_more_entries_than_there_is_room_for() {
         .map(|n| json!({"pointer": format!("/notifications/0/token/{n}"), "error": "e"}))
         .collect();
     let body = json!({"message": "ok", "accepted": [], "rejected": rejected});
-    let reply = answer(Reply::json_line(200, &body), asked.as_bytes());
+    let reply = answer(
+        Reply::json_line(200, &body),
+        asked.as_bytes(),
+        &Keyless::default(),
+    );
     let told: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(told["logs"].as_array().unwrap().len(), ENTRIES);
     assert_eq!(told["logs_omitted"], 50);
