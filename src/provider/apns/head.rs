@@ -102,12 +102,10 @@ impl OwnHead {
     }
 
     fn take_push_type(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
-        let activity = notification
-            .native
-            .get("live_activity")
-            .map(|_| "liveactivity");
+        let activity = notification.native.get("live_activity");
+        let activity = activity.map(|_| ("live_activity", "liveactivity".to_owned()));
         let said = Some(&*notification.push_type).filter(|word| !word.is_empty());
-        let said = said.or(activity).map(|word| ("push_type", word.to_owned()));
+        let said = said.map(|word| ("push_type", word.to_owned())).or(activity);
         let said = raw.either("apns-push-type", said)?;
         let word = said.as_ref().map_or(ALERT, |field| &*field.value);
         if let Some(activity) = SaidValue::of(&notification.native, "live_activity")

@@ -278,6 +278,11 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
         "apns/headers/apns-expiration must be seconds since the Unix epoch, or 0",
     ),
     (
+        r#""live_activity":{"event":"end"},"apns":{"headers":{"apns-push-type":"alert"}}"#,
+        "apns/headers/apns-push-type",
+        "apns/headers/apns-push-type stands beside live_activity, which says something else",
+    ),
+    (
         r#""apns":{"payload":[]}"#,
         "apns/payload",
         "apns/payload is an array, and must be an object",
