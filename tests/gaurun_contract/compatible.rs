@@ -51,6 +51,7 @@ const FROM: &str = "extend must not have the key \"from\", which FCM reserves";
 const APS: &str = "extend must not have the key \"aps\", which holds the notification itself";
 const LIVES: &str = "time_to_live is -1, and must be between 0 and 2419200 seconds";
 const PRIORITY: &str = "priority is \"HIGH\", and must be \"high\" or \"normal\", or 10, 5 or 1";
+const TTL: &str = "ttl is a string, and must be an integer of 0 or more";
 const PUSH_TYPE: &str = "push_type must be one of alert, background, voip, complication, fileprovider, \
                          mdm, location, liveactivity, pushtotalk, widgets, controls; another one \
                          goes under apns.headers as apns-push-type";
@@ -133,6 +134,24 @@ const CASES: &[(&str, &str, Came, Came)] = &[
         r#"ANDROID,"message":"m","priority":"HIGH""#,
         logged(200, PRIORITY),
         logged(400, PRIORITY),
+    ),
+    (
+        NOTHING_FINE,
+        r#"IOS,"message":"m","ttl":"3600""#,
+        logged(200, TTL),
+        logged(400, TTL),
+    ),
+    (
+        NOTHING_FINE,
+        r#"IOS,"message":"m","data":"x""#,
+        logged(200, "data is a string, and must be an object"),
+        logged(400, "data is a string, and must be an object"),
+    ),
+    (
+        NOTHING_FINE,
+        r#"IOS,"message":"m","topic":"""#,
+        logged(200, "topic is empty"),
+        logged(400, "topic is empty"),
     ),
     (
         NO_TOKEN,
