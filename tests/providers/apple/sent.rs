@@ -15,6 +15,11 @@ pub(super) const SENT: &[Row] = &[
     (r#""message":"m""#, &[], r#"{"aps":{"alert":"m"}}"#),
     (r#""alert":"m""#, &[], r#"{"aps":{"alert":"m"}}"#),
     (r#""alert":{"body":"m"}"#, &[], r#"{"aps":{"alert":"m"}}"#),
+    (
+        r#""message":"m","extend":[{"key":"k","val":null}]"#,
+        &[],
+        r#"{"aps":{"alert":"m"},"k":""}"#,
+    ),
     (r#""badge":5"#, &[], r#"{"aps":{"badge":5}}"#),
     (r#""sound":"s""#, &[], r#"{"aps":{"sound":"s"}}"#),
     (r#""title":"t""#, &[], r#"{"aps":{"alert":{"title":"t"}}}"#),
