@@ -34,12 +34,13 @@ const OF_EVENT: [(&str, &str); 5] = [
     ("dismissal-date", "end"),
 ];
 
-/// `aps` of a notification that is about a Live Activity.
-pub(super) fn aps(
+/// Adds to `aps` the members of a notification that is about a Live Activity.
+pub(super) fn add_aps(
     notification: &Notification,
     now: Moment,
+    aps: &mut Object,
     unused: &mut Unused,
-) -> Result<Object, Fault> {
+) -> Result<(), Fault> {
     let Some(activity) = SaidValue::of(&notification.native, "live_activity") else {
         let error = "a push of the type liveactivity needs the field live_activity";
         return Err(Fault::of_all(error.to_owned()));
@@ -61,7 +62,6 @@ pub(super) fn aps(
             return Err(said.fault(format!("goes with the event {of} only")));
         }
     }
-    let mut aps = Object::new();
     match members.get("timestamp") {
         Some(said) => aps.add("timestamp", &said.unix_secs()?),
         None => aps.add("timestamp", &now.unix.as_secs()),
@@ -107,7 +107,7 @@ pub(super) fn aps(
     if let Some(shown) = shown {
         aps.add_json("alert", &shown);
     }
-    Ok(aps)
+    Ok(())
 }
 
 /// How relevant it is, from the notification's field or the activity's.

@@ -6,10 +6,15 @@ use serde::Serialize;
 #[derive(Debug)]
 pub(super) struct Object(Vec<u8>);
 
+/// Bytes that most have room in.
+const USUAL: usize = 256;
+
 impl Object {
     /// One without members.
     pub(super) fn new() -> Self {
-        Self(b"{".to_vec())
+        let mut json = Vec::with_capacity(USUAL);
+        json.push(b'{');
+        Self(json)
     }
 
     /// Adds a member.
@@ -25,9 +30,15 @@ impl Object {
         self.0.extend_from_slice(json);
     }
 
-    /// Adds a member whose value is an object.
-    pub(super) fn add_object(&mut self, name: &str, object: Self) {
-        self.add_json(name, &object.end());
+    /// Begins a member that is an object, to which members are added until that is closed.
+    pub(super) fn open(&mut self, name: &str) {
+        self.name(name);
+        self.0.push(b'{');
+    }
+
+    /// Ends the member that was begun.
+    pub(super) fn close(&mut self) {
+        self.0.push(b'}');
     }
 
     /// Whether it has no members.
@@ -42,7 +53,8 @@ impl Object {
     }
 
     fn name(&mut self, name: &str) {
-        if !self.is_empty() {
+        // No value ends so.
+        if self.0.last() != Some(&b'{') {
             self.0.push(b',');
         }
         let _written = serde_json::to_writer(&mut self.0, name);

@@ -80,17 +80,21 @@ pub(super) fn payload(
             check_key(&beside, "container-identifier", "data/container-identifier")?;
         }
         PushType::LiveActivity => {
-            payload.add_object("aps", live_activity::aps(notification, now, unused)?);
+            payload.open("aps");
+            live_activity::add_aps(notification, now, &mut payload, unused)?;
+            payload.close();
         }
         PushType::Widgets | PushType::Controls => {
-            let mut aps = Object::new();
-            aps.add("content-changed", &true);
-            payload.add_object("aps", aps);
+            payload.open("aps");
+            payload.add("content-changed", &true);
+            payload.close();
         }
         _ => {
-            let (aps, shows) = aps(notification, push_type, as_gaurun, &mut beside, unused)?;
+            payload.open("aps");
+            let aps = &mut payload;
+            let shows = add_aps(notification, push_type, as_gaurun, &mut beside, aps, unused)?;
             is_idle = push_type == PushType::Alert && !shows;
-            payload.add_object("aps", aps);
+            payload.close();
         }
     }
     for (name, value) in &beside {
@@ -115,14 +119,15 @@ fn check_key(beside: &Data<'_>, key: &str, at: &'static str) -> Result<(), Fault
     })
 }
 
-/// `aps` of what is no Live Activity, and whether by it anything is shown or done.
-fn aps<'a>(
+/// Adds to `aps` the members of what is no Live Activity. Whether by it anything is shown or done.
+fn add_aps<'a>(
     notification: &'a Notification,
     push_type: PushType,
     as_gaurun: bool,
     beside: &mut Data<'a>,
+    aps: &mut Object,
     unused: &mut Unused,
-) -> Result<(Object, bool), Fault> {
+) -> Result<bool, Fault> {
     let native = |name| SaidValue::of(&notification.native, name);
     let badge = notification.badge.or(as_gaurun.then_some(0));
     if let Some(badge) = badge.filter(|&badge| badge < 0) {
@@ -161,7 +166,6 @@ fn aps<'a>(
     if mutable_content && alert.is_none() && !as_gaurun {
         unused.fields.push("mutable_content");
     }
-    let mut aps = Object::new();
     if let Some(alert) = &alert {
         aps.add_json("alert", alert);
     }
@@ -185,14 +189,14 @@ fn aps<'a>(
         aps.add("mutable-content", &1);
     }
     if !notification.native.is_empty() {
-        add_rest(notification, &mut aps)?;
+        add_rest(notification, aps)?;
     }
     let shows = alert.is_some()
         || notification.badge.is_some()
         || !notification.sound.is_empty()
         || native("sound").is_some()
         || notification.content_available;
-    Ok((aps, shows))
+    Ok(shows)
 }
 
 /// Adds what Gaurun had no like of.
