@@ -16,7 +16,7 @@ use super::request::{Asked, Batch, EXTEND_MAX, Tokens};
 use super::rights::Rights;
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
-use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Notification, TargetKind};
+use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Native, Notification, TargetKind};
 pub use rejections::{Fault, MAX_REJECTED, Rejection, Rejections, SURE_REJECTED};
 use rejections::{NO_TOKEN, NotPushed};
 
@@ -98,6 +98,7 @@ impl Malformed {
         if self.notifications.is_empty() || self.index != index {
             let shown = Notification {
                 extend: Vec::new(),
+                native: Native::default(),
                 ..notification.clone()
             };
             self.notifications.push((shown, DeviceTokens::default()));
