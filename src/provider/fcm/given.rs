@@ -2,7 +2,7 @@
 //! release.
 
 use super::common::{
-    SizedPart, SizedParts, begin, check_size, end, lifetime, lifetime_field, own_lifetime,
+    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, lifetime_field, own_lifetime,
 };
 use super::target;
 use crate::moment::Moment;
@@ -19,14 +19,19 @@ pub(super) fn as_given(
     unused: &mut Unused,
 ) -> Result<(Content, Lifetime), Fault> {
     let mut message = None;
-    let mut validate_only = match SaidValue::of(&notification.native, "validate_only") {
-        Some(said) => said.flag()?,
-        None => false,
-    };
+    let outer = SaidValue::of(&notification.native, "validate_only");
+    let outer = outer.map(|said| said.flag()).transpose()?;
+    let mut validate_only = outer.unwrap_or_default();
     for (name, said) in given.members()? {
         match &*name {
             "message" => message = Some(said),
-            "validate_only" | "validateOnly" => validate_only |= said.flag()?,
+            "validate_only" | "validateOnly" if said.json() == "null" => {}
+            "validate_only" | "validateOnly" => {
+                validate_only = said.flag()?;
+                if outer.is_some_and(|outer| outer != validate_only) {
+                    return Err(beside(said.at(), "validate_only"));
+                }
+            }
             _ => unused.note_part(said.at()),
         }
     }

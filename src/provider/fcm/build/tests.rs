@@ -462,6 +462,10 @@ fn a_message_that_is_given_goes_out_as_it_is() {
             r#"{"message":{"token":"T"},"validate_only":true}"#,
         ),
         (
+            r#"{"message":{},"validateOnly":true,"validate_only":null}"#,
+            r#"{"message":{"token":"T"},"validate_only":true}"#,
+        ),
+        (
             r#"{"message":{"android":{"ttl":"9.5s","priority":"high"}}}"#,
             r#"{"message":{"token":"T","android":{"ttl":"9.5s","priority":"high"}}}"#,
         ),

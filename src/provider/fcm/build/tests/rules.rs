@@ -282,6 +282,16 @@ const BROKEN: &[(&str, &str, &str)] = &[
     ),
     (r#""fcm":{}"#, "fcm", "fcm has no message"),
     (
+        r#""validate_only":false,"fcm":{"message":{},"validate_only":true}"#,
+        "fcm/validate_only",
+        "stands beside validate_only, which says something else",
+    ),
+    (
+        r#""fcm":{"message":{},"validate_only":"yes"}"#,
+        "fcm/validate_only",
+        "must be true or false",
+    ),
+    (
         r#""fcm":{"message":{"token":"x"}}"#,
         "fcm/message/token",
         "is put in by Sterna",
