@@ -61,7 +61,7 @@ impl<'a> SaidValue<'a> {
     }
 
     /// That it is not what it must be.
-    fn is_not(&self, expected: &str) -> Fault {
+    pub(super) fn is_not(&self, expected: &str) -> Fault {
         let there = match self.json().bytes().next() {
             Some(b'{') => "an object".to_owned(),
             Some(b'[') => "an array".to_owned(),

@@ -161,8 +161,10 @@ impl<'a> SaidObjects<'a> {
             let Some(value) = SaidValue::of(native, field.name) else {
                 continue;
             };
-            if let ("notification", "true" | "false") = (field.name, value.json()) {
-                said.wants = Some(value.flag()?);
+            if field.name == "notification" && !value.is_object() && value.json() != "null" {
+                let flag = value.flag();
+                let flag = flag.map_err(|_| value.is_not("true, false or an object"))?;
+                said.wants = Some(flag);
                 continue;
             }
             let Some(MessageValue::Object(fields)) = schema::read(field, &value, unused)? else {
@@ -206,7 +208,7 @@ impl<'a> SaidObjects<'a> {
             Some(false) => Ok(false),
             Some(true) if !has_any && !self.has_own_notification() => Err(Fault {
                 pointer: "notification".into(),
-                error: "notification is true, and there is no message, title or image to show"
+                error: "notification asks for one, and there is no message, title or image to show"
                     .to_owned(),
             }),
             Some(true) => Ok(true),

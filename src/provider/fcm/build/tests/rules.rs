@@ -216,9 +216,14 @@ const BROKEN: &[(&str, &str, &str)] = &[
         "there is no message, title or image to show",
     ),
     (
+        r#""notification":{}"#,
+        "notification",
+        "notification asks for one, and there is no message",
+    ),
+    (
         r#""message":"m","notification":7"#,
         "notification",
-        "must be an object",
+        "notification is 7, and must be true, false or an object",
     ),
     (
         r#""message":"m","validate_only":7"#,
