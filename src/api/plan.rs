@@ -263,16 +263,16 @@ fn plan_one(
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
     let lane = planning.lane_of(&mut asked)?;
     let vendor = provider::of(lane.provider());
-    // What is taken apart takes many times its bytes.
-    let native = asked.native.bytes();
-    if native > NATIVE_MAX {
-        let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
-        return Err(error.into());
-    }
     check(&asked, vendor, rules)?;
     let (name, kind, tokens) = targets(vendor, &mut asked)?;
     if tokens.list.is_empty() {
-        return Err(NO_TOKEN.into());
+        let part = if kind == TargetKind::DeviceToken {
+            ""
+        } else {
+            name
+        };
+        let (part, error) = (part.into(), NO_TOKEN.into());
+        return Err(NotPushed { part, error });
     }
     let extend = asked.extend.len;
     if extend > EXTEND_MAX {
@@ -370,6 +370,12 @@ fn plan_one(
 
 /// Checks what has to do with no other field, in Gaurun's order.
 fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
+    // What is taken apart takes many times its bytes.
+    let native = asked.native.bytes();
+    if native > NATIVE_MAX {
+        let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
+        return Err(error.into());
+    }
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
     if asked.message.is_empty() {

@@ -221,6 +221,8 @@ fn a_notification_without_tokens_is_no_refusal() {
         assert_eq!(rejected(&plan), ["/notifications/0 no token"]);
         assert_eq!(plan.refusal(), None, "{notification}");
     }
+    let plan = planned(r#"{"platform":2,"message":"m","fid":[]}"#, &rules()).unwrap();
+    assert_eq!(rejected(&plan), ["/notifications/0/fid no token"]);
     let plan = planned(r#"{"platform":1,"message":"m"},{}"#, &rules()).unwrap();
     assert_eq!(plan.refusal().as_deref(), Some("invalid platform"));
 }

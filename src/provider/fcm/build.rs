@@ -114,7 +114,7 @@ pub(super) fn build(
     }
     if native.is_empty() && !shows {
         envelope.lifetime = Lifetime::positive_secs(notification.time_to_live);
-        let content = payload(notification, site.as_gaurun).map_err(Fault::of_all)?;
+        let content = payload(notification, site.as_gaurun)?;
         return Ok(Built::of(envelope, content, is_idle(notification)));
     }
     envelope.lifetime = said.lifetime(notification, now)?;

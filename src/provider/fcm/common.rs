@@ -47,17 +47,24 @@ pub(super) fn beside(at: &str, by: &str) -> Fault {
     }
 }
 
+/// Refuses a `time_to_live` that FCM does not take.
+pub(super) fn check_time_to_live(notification: &Notification) -> Result<(), Fault> {
+    let secs = notification.time_to_live;
+    if (0..=TIME_TO_LIVE_MAX).contains(&secs) {
+        return Ok(());
+    }
+    Err(Fault {
+        pointer: "time_to_live".into(),
+        error: format!(
+            "time_to_live is {secs}, and must be between 0 and {TIME_TO_LIVE_MAX} seconds"
+        ),
+    })
+}
+
 /// How long a notification lives, by the fields that both providers have and by Gaurun's.
 pub(super) fn lifetime(notification: &Notification, now: Moment) -> Result<Lifetime, Fault> {
+    check_time_to_live(notification)?;
     let own = notification.time_to_live;
-    if !(0..=TIME_TO_LIVE_MAX).contains(&own) {
-        return Err(Fault {
-            pointer: "time_to_live".into(),
-            error: format!(
-                "time_to_live is {own}, and must be between 0 and {TIME_TO_LIVE_MAX} seconds"
-            ),
-        });
-    }
     let lifetime = shared::lifetime(notification, own, now)?;
     let (field, secs) = match lifetime {
         Lifetime::Unsaid | Lifetime::Now => return Ok(lifetime),

@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::common::{DATA_MAX, SizedPart, TIME_TO_LIVE_MAX, check_size, priority};
+use super::common::{DATA_MAX, SizedPart, check_size, check_time_to_live, priority};
 use super::text::{is_reserved, write_escaped};
-use crate::provider::QUOTE_MAX;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::urgency;
+use crate::provider::{Fault, QUOTE_MAX};
 use crate::push::{Content, Notification};
 use crate::texts;
 
@@ -39,22 +39,15 @@ struct Android<'a> {
 ///
 /// # Errors
 ///
-/// A text that names what the caller has to change.
-pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, String> {
-    let secs = notification.time_to_live;
-    if !(0..=TIME_TO_LIVE_MAX).contains(&secs) {
-        return Err(format!(
-            "time_to_live is {secs}, and must be between 0 and {TIME_TO_LIVE_MAX} seconds"
-        ));
-    }
+/// What the caller has to change, and where.
+pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, Fault> {
+    check_time_to_live(notification)?;
     let android = Android {
         collapse_key: &notification.collapse_key,
-        priority: urgency(notification)
-            .map_err(|fault| fault.error)?
-            .map(priority),
+        priority: urgency(notification)?.map(priority),
     };
     let data = data(notification, !as_gaurun && is_silent(notification))?;
-    let json = |error| format!("the message cannot be written as JSON: {error}");
+    let json = |error| Fault::of_all(format!("the message cannot be written as JSON: {error}"));
     let mut out = b"{\"message\":{\"token\":\"".to_vec();
     let target = out.len();
     out.extend_from_slice(b"\",\"data\":");
@@ -67,7 +60,7 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, 
     out.extend_from_slice(b"}}}");
     let slots = u32::try_from(target).ok().zip(u32::try_from(ttl).ok());
     let content = slots.and_then(|(target, ttl)| Content::with_slots(out, target, ttl));
-    content.ok_or_else(|| "the message is too long".to_owned())
+    content.ok_or_else(|| Fault::of_all("the message is too long".to_owned()))
 }
 
 /// Appends the body of one push: the parts of a content of [`payload`], sent to that device token,
@@ -112,16 +105,16 @@ pub(super) fn doubtful_key(notification: &Notification) -> Option<String> {
 
 /// The message and the caller's keys; of equal ones the last counts, and `message` may be among
 /// them, as with Gaurun.
-fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &str>, String> {
+fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &str>, Fault> {
     let message = (!is_silent).then_some(("message", &*notification.message));
     let mut data: BTreeMap<_, _> = message.into_iter().collect();
     for extend in &notification.extend {
         let key = &*extend.key;
         if is_reserved(key) {
-            return Err(format!(
+            return Err(Fault::of_all(format!(
                 "extend must not have the key {:?}, which FCM reserves",
                 texts::first(key, QUOTE_MAX)
-            ));
+            )));
         }
         data.insert(key, extend.value.as_str());
     }
@@ -138,8 +131,7 @@ fn data(notification: &Notification, is_silent: bool) -> Result<BTreeMap<&str, &
         check_size(&parts, |SizedPart { key, .. }| {
             let place = if is_extended(key) { "extend" } else { &**key };
             place.to_owned()
-        })
-        .map_err(|fault| fault.error)?;
+        })?;
     }
     Ok(data)
 }

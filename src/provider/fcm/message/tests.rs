@@ -3,6 +3,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::provider::fcm::TIME_TO_LIVE_MAX;
 use crate::provider::fixture::{extend, notification};
 use crate::push::LaneId;
 
@@ -22,7 +23,7 @@ fn check(change: impl FnOnce(&mut Notification), ttl_left: Option<u64>, expected
 fn check_refused(change: impl FnOnce(&mut Notification), expected: &str) {
     let mut notification = notification(LaneId::ANDROID, "hello");
     change(&mut notification);
-    assert_eq!(payload(&notification, false).unwrap_err(), expected);
+    assert_eq!(payload(&notification, false).unwrap_err().error, expected);
 }
 
 #[test]
@@ -171,11 +172,11 @@ fn what_a_refusal_quotes_is_cut() {
     let long = "x".repeat(100_000);
     let mut notification = notification(LaneId::ANDROID, "m");
     notification.priority = long.as_str().into();
-    let error = payload(&notification, false).unwrap_err();
+    let Fault { error, .. } = payload(&notification, false).unwrap_err();
     assert!(error.len() < 512, "{} bytes", error.len());
     notification.priority = "".into();
     notification.extend = extend(&[(&format!("google.{long}"), "v")]);
-    let error = payload(&notification, false).unwrap_err();
+    let Fault { error, .. } = payload(&notification, false).unwrap_err();
     assert!(error.len() < 512, "{} bytes", error.len());
     let error = doubtful_key(&notification).unwrap();
     assert!(error.len() < 512, "{} bytes", error.len());
@@ -239,7 +240,7 @@ fn only_what_is_surely_too_large_is_refused() {
     );
     notification.message = "\n".repeat(DATA_MAX - "message".len() + 1).into();
     assert_eq!(
-        payload(&notification, false).unwrap_err(),
+        payload(&notification, false).unwrap_err().error,
         "the texts and keys of notification and data are 4097 bytes, 1 more than the 4096 that FCM \
          takes; the largest part is message with 4097"
     );

@@ -327,6 +327,19 @@ fn each_rule_that_is_broken_is_named() {
     }
 }
 
+/// By the short way of a body that is Gaurun's, too.
+#[test]
+fn data_style_names_the_places_too() {
+    let large = format!(r#""message":"{}""#, "x".repeat(DATA_MAX));
+    for (members, pointer) in [
+        (r#""message":"m","priority":"7""#, "priority"),
+        (r#""message":"m","time_to_live":-1"#, "time_to_live"),
+        (&large, "message"),
+    ] {
+        assert_eq!(built(members, DATA).unwrap_err().pointer, pointer);
+    }
+}
+
 #[test]
 fn what_is_surely_too_large_is_refused_with_its_largest_part() {
     let of = |members: &str| built(members, SHOWN).map(|_| ());
