@@ -41,11 +41,16 @@ pub use tokens::AccessTokens;
 /// The right to send messages, and no other.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 
+/// What lines about an account begin with where there is but one.
+const LABEL: &str = "oauth";
+
 /// Whose access tokens are wanted.
 #[derive(Debug)]
 pub struct Account {
     /// How they are asked for.
     pub way: TokenWay,
+    /// What lines about it begin with, for the operator.
+    pub label: String,
     /// Takes note of the time that Google's servers say it is.
     pub clock: Arc<ServerClock>,
 }

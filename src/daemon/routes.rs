@@ -62,7 +62,7 @@ pub(super) fn credential_files(
             }
             ProviderConfig::Fcm(own) => {
                 let found = named::fcm(&lane, own, roots.get(), now);
-                fcm_route(&lane, own, told(found)?, &state.clock)
+                fcm_route((id, &lane), own, told(found)?, &state.clock)
             }
         }
     };
@@ -116,7 +116,9 @@ fn apns_route(
         ApnsIdentity::Certificate => Credentials::Certificate,
         ApnsIdentity::Key(key) => {
             let directory = state.path.as_deref();
-            let tokens = state.auth_tokens.of(key, key_id, directory, Moment::now());
+            let tokens = state
+                .auth_tokens
+                .of(key, (id, key_id), directory, Moment::now());
             Credentials::AuthTokens(tokens)
         }
     };
@@ -159,7 +161,7 @@ fn other_environment(id: LaneId, own: &ApnsConfig) -> Option<(LaneId, ApnsEnviro
 
 /// The way to FCM, and the access tokens that it needs.
 fn fcm_route(
-    lane: &LaneConfig,
+    (id, lane): (LaneId, &LaneConfig),
     own: &FcmConfig,
     found: Fcm,
     clock: &Arc<ServerClock>,
@@ -187,13 +189,16 @@ fn fcm_route(
         Some(project) => format!("{which}, project {project}"),
         None => format!("{which}, the machine's project"),
     };
-    let tokens =
-        AccessTokens::start(credential.account(Arc::clone(clock)), agent).map_err(|error| {
-            let section = &lane.section;
-            Unroutable(format!(
-                "{section}: no thread for the access tokens: {error}"
-            ))
-        })?;
+    let mut account = credential.account(Arc::clone(clock));
+    if !id.app().is_empty() {
+        account.label = format!("{id}: {}", account.label);
+    }
+    let tokens = AccessTokens::start(account, agent).map_err(|error| {
+        let section = &lane.section;
+        Unroutable(format!(
+            "{section}: no thread for the access tokens: {error}"
+        ))
+    })?;
     let (host, port, authority) = place(lane.endpoint.as_ref(), fcm::HOST);
     Ok(Route {
         endpoint: Endpoint {

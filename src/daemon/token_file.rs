@@ -12,6 +12,7 @@ use crate::delivery::shared_tokens::SharedTokens;
 use crate::journal::DiskFiles;
 use crate::moment::Moment;
 use crate::provider::apns::{AuthTokens, SEALED_MAX, SigningKey};
+use crate::push::LaneId;
 
 /// The auth tokens of each signing key in use: Apple wants one token at a time from a key, however
 /// many lanes have it.
@@ -19,11 +20,12 @@ use crate::provider::apns::{AuthTokens, SEALED_MAX, SigningKey};
 pub(super) struct TokensByKey(Mutex<Vec<Weak<SharedTokens>>>);
 
 impl TokensByKey {
-    /// Those of the key, as its other lanes have them; see [`shared`] for the first of them.
+    /// Those of the key, as its other lanes have them; see [`shared`] for the first of them, which
+    /// lines about them name.
     pub(super) fn of(
         &self,
         key: SigningKey,
-        key_id: &str,
+        (lane, key_id): (LaneId, &str),
         directory: Option<&Path>,
         now: Moment,
     ) -> Arc<SharedTokens> {
@@ -34,7 +36,7 @@ impl TokensByKey {
         if let Some(tokens) = in_use.find(|known| known.are_of(&key)) {
             return tokens;
         }
-        let tokens = shared(AuthTokens::new(key), key_id, directory, now);
+        let tokens = shared(AuthTokens::new(key), (lane, key_id), directory, now);
         let tokens = Arc::new(tokens);
         known.push(Arc::downgrade(&tokens));
         tokens
@@ -45,12 +47,12 @@ impl TokensByKey {
 /// keeps those to come there.
 fn shared(
     mut tokens: AuthTokens,
-    key_id: &str,
+    (lane, key_id): (LaneId, &str),
     directory: Option<&Path>,
     now: Moment,
 ) -> SharedTokens {
     let Some(directory) = directory else {
-        ::log::debug!("ios: no state directory: the auth token does not outlive the process");
+        ::log::debug!("{lane}: no state directory: the auth token does not outlive the process");
         return SharedTokens::new(tokens, None);
     };
     // Key ids are letters and digits: the signing key was checked before.
@@ -58,17 +60,17 @@ fn shared(
     match state_file::read(&path, SEALED_MAX) {
         Ok(None) => {}
         Ok(Some(sealed)) => match tokens.resume(&String::from_utf8_lossy(&sealed), now) {
-            Ok(true) => ::log::info!("ios: going on with the auth token of {}", path.display()),
-            Ok(false) => ::log::debug!("ios: the auth token of {} is over", path.display()),
-            Err(why) => ignored(&path, why),
+            Ok(true) => ::log::info!("{lane}: going on with the auth token of {}", path.display()),
+            Ok(false) => ::log::debug!("{lane}: the auth token of {} is over", path.display()),
+            Err(why) => ignored(lane, &path, why),
         },
-        Err(error) => ignored(&path, &error.to_string()),
+        Err(error) => ignored(lane, &path, &error.to_string()),
     }
     let keep = move |sealed: &str| {
         // It need not outlive a power failure, and whoever renews it waits for no disk.
         if let Err(error) = state_file::replace(&DiskFiles, &path, sealed, Surely::Written) {
             ::log::warn!(
-                "ios: cannot keep the auth token in {}: {error}; a restart within 20 minutes may \
+                "{lane}: cannot keep the auth token in {}: {error}; a restart within 20 minutes may \
                  be refused as a renewal too soon",
                 path.display()
             );
@@ -77,9 +79,9 @@ fn shared(
     SharedTokens::new(tokens, Some(Box::new(keep)))
 }
 
-fn ignored(path: &Path, why: &str) {
+fn ignored(lane: LaneId, path: &Path, why: &str) {
     ::log::warn!(
-        "ios: the auth token in {} is not used: {why}; another is made when it is needed",
+        "{lane}: the auth token in {} is not used: {why}; another is made when it is needed",
         path.display()
     );
 }

@@ -10,6 +10,7 @@ use crate::lane::Target;
 use crate::moment::Moment;
 use crate::oauth::{AccessToken, AccessTokens};
 use crate::provider::apns::{AuthToken, Renewal};
+use crate::push::LaneId;
 
 use super::shared_tokens::SharedTokens;
 
@@ -78,14 +79,14 @@ impl Credentials {
         }
     }
 
-    /// The credential for a request that is sent now; `None` while there is none to be had.
-    pub fn current(&self, now: Moment) -> Option<Credential> {
+    /// The credential for a request of that lane that is sent now; `None` while there is none.
+    pub fn current(&self, lane: LaneId, now: Moment) -> Option<Credential> {
         match self {
             Self::Certificate => Some(Credential::Certificate),
             Self::AuthTokens(tokens) => match tokens.current(now) {
                 Ok(token) => Some(Credential::AuthToken(token)),
                 Err(error) => {
-                    ::log::error!("ios: no auth token: {error}");
+                    ::log::error!("{lane}: no auth token: {error}");
                     None
                 }
             },
@@ -140,15 +141,21 @@ impl Credentials {
         }
     }
 
-    /// Takes note of what a provider said about a credential, to that target.
-    pub fn report(&self, trouble: Trouble, target: Target, used: &Credential, now: Moment) {
+    /// Takes note of what a provider said about a credential of that lane, to that target.
+    pub fn report(
+        &self,
+        lane: LaneId,
+        (trouble, target): (Trouble, Target),
+        used: &Credential,
+        now: Moment,
+    ) {
         match (self, used) {
             (Self::AuthTokens(tokens), Credential::AuthToken(token)) => {
                 if trouble == Trouble::RenewedTooSoon {
                     tokens.too_many_updates(token, now);
                 } else if tokens.expired(token, target, now) == Renewal::TooYoung {
                     ::log::error!(
-                        "ios: Apple calls an auth token expired that is under 20 minutes old: \
+                        "{lane}: Apple calls an auth token expired that is under 20 minutes old: \
                          this machine's clock is wrong by about an hour; correct it"
                     );
                 }

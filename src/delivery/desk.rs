@@ -238,8 +238,8 @@ impl<T: Transport> Desk<T> {
                 if proved {
                     credentials.proved(used);
                 }
-                for (trouble, target) in troubles {
-                    credentials.report(trouble, target, used, now);
+                for trouble in troubles {
+                    credentials.report(self.lane.id(), trouble, used, now);
                 }
             }
             if link.newly_settled(now.monotonic) {
@@ -327,7 +327,12 @@ impl<T: Transport> Desk<T> {
             }
             return;
         }
-        let Some(credential) = self.following.route.credentials.current(now) else {
+        let Some(credential) = self
+            .following
+            .route
+            .credentials
+            .current(self.lane.id(), now)
+        else {
             let serves_at = self.following.await_credential(now);
             self.timers.set(Timer::Credential, serves_at);
             return self.stand_by(now);

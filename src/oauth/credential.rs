@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Account, AllowedHosts, ExternalAccount, MetadataServer, ServiceAccount, TokenWay};
+use super::{
+    Account, AllowedHosts, ExternalAccount, LABEL, MetadataServer, ServiceAccount, TokenWay,
+};
 use crate::moment::server_clock::ServerClock;
 
 /// Who we are to Google: what yields access tokens.
@@ -79,6 +81,10 @@ impl GoogleCredential {
             Self::ExternalAccount(account) => TokenWay::Federation(account),
             Self::MetadataServer(server) => TokenWay::Metadata(server),
         };
-        Account { way, clock }
+        Account {
+            way,
+            label: LABEL.to_owned(),
+            clock,
+        }
     }
 }

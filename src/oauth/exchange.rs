@@ -14,14 +14,14 @@ const FORM: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-be
 
 /// Asks for an access token.
 pub(super) fn exchange(account: &Account, agent: &ureq::Agent) -> Result<Grant, ExchangeFailure> {
-    let clock = &account.clock;
+    let Account { label, clock, .. } = account;
     match &account.way {
         TokenWay::Assertion {
             token_uri,
             assertion,
-        } => by_assertion((token_uri, assertion), clock, agent),
+        } => by_assertion((token_uri, assertion), account, agent),
         TokenWay::Federation(external) => federation::exchange(external, clock, agent),
-        TokenWay::Metadata(server) => server.ask(clock, agent),
+        TokenWay::Metadata(server) => server.ask(label, clock, agent),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn exchange_once(account: &Account, agent: &ureq::Agent) -> Result<AccessTok
 /// Sends an assertion; if it turns out that our clock is wrong, once more by the endpoint's.
 fn by_assertion(
     of: (&str, &Assertion),
-    clock: &ServerClock,
+    Account { label, clock, .. }: &Account,
     agent: &ureq::Agent,
 ) -> Result<Grant, ExchangeFailure> {
     let asked = Moment::now();
@@ -54,7 +54,7 @@ fn by_assertion(
         return result;
     };
     if let Some(text) = clock.apart(Moment::now()) {
-        ::log::warn!("oauth: {text}. Asking again by theirs");
+        ::log::warn!("{label}: {text}. Asking again by theirs");
     }
     post(
         of,

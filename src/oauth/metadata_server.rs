@@ -40,6 +40,7 @@ impl MetadataServer {
     /// Asks for an access token, and for the project before the first one.
     pub(super) fn ask(
         &self,
+        label: &str,
         clock: &ServerClock,
         agent: &ureq::Agent,
     ) -> Result<Grant, ExchangeFailure> {
@@ -59,7 +60,7 @@ impl MetadataServer {
             })?;
             let project = pasted::shown(project);
             ::log::info!(
-                "oauth: pushes go to the project {project}, as {} says",
+                "{label}: pushes go to the project {project}, as {} says",
                 METADATA.name
             );
         }

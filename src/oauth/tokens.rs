@@ -24,7 +24,7 @@ use super::answer::{Class, ExchangeFailure, Grant};
 use super::call::EXCHANGE_TIMEOUT;
 use super::exchange::{REQUESTS_MAX, exchange};
 use super::refresh::{Invalidation, NextExchange, Refresh};
-use super::{AccessToken, Account};
+use super::{AccessToken, Account, LABEL};
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::jitter::Random;
 use crate::moment::{self, Moment};
@@ -198,19 +198,20 @@ impl AccessTokens {
     pub fn refused(&self, used: &AccessToken, target: u64, now: Instant) {
         let mut state = self.shared.lock();
         let random = state.random.draw();
+        let label = self.shared.label();
         let came_of_it = state.refresh.refused(used, target, now, random);
         self.shared.note_question(&state);
         match came_of_it {
             Invalidation::Known => return,
             Invalidation::Doubted => ::log::info!(
-                "oauth: FCM refused the access token to one push; asking for another to be sure"
+                "{label}: FCM refused the access token to one push; asking for another to be sure"
             ),
             Invalidation::Replaced => {
-                ::log::warn!("oauth: FCM refused the access token; asking for another");
+                ::log::warn!("{label}: FCM refused the access token; asking for another");
             }
             Invalidation::TooMany => {
                 let text = state.refresh.trouble().map_or("", |trouble| &trouble.text);
-                ::log::warn!("oauth: {text}; pushes to Android wait, another is asked for later");
+                ::log::warn!("{label}: {text}; pushes to Android wait, another is asked for later");
             }
         }
         RENEWALS.look();
@@ -257,6 +258,12 @@ impl TokensShared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What lines about it begin with.
+    fn label(&self) -> &str {
+        let asker = self.asker.as_ref();
+        asker.map_or(LABEL, |(account, _)| &account.label)
+    }
+
     fn note_question(&self, state: &TokensState) {
         let is_in_question = state.refresh.is_in_question();
         self.is_in_question.store(is_in_question, Ordering::Release);
@@ -269,19 +276,19 @@ impl TokensShared {
         state.asks = false;
         #[cfg(test)]
         self.spring();
-        let random = state.random.draw();
+        let (label, random) = (self.label(), state.random.draw());
         match result {
             Ok(grant) => {
-                ::log::info!("oauth: a new access token for {} s", grant.life.as_secs());
+                ::log::info!("{label}: a new access token for {} s", grant.life.as_secs());
                 state.refresh.succeeded(&grant, asked, random);
             }
             Err(failure) => {
                 // What stops a lane is told when it does, with the file that is at fault.
                 let serves = state.refresh.current(now.elsewhere()).is_some();
                 match failure.class {
-                    Class::Stopping if !serves => ::log::debug!("oauth: {}", failure.text),
-                    Class::Passing => ::log::warn!("oauth: {}", failure.text),
-                    Class::Clock | Class::Stopping => ::log::error!("oauth: {}", failure.text),
+                    Class::Stopping if !serves => ::log::debug!("{label}: {}", failure.text),
+                    Class::Passing => ::log::warn!("{label}: {}", failure.text),
+                    Class::Clock | Class::Stopping => ::log::error!("{label}: {}", failure.text),
                 }
                 state.refresh.failed(failure, now.elsewhere(), random);
             }
@@ -357,9 +364,10 @@ impl TokensShared {
         let done = catch_unwind(AssertUnwindSafe(step)).ok();
         if done.is_none() && !self.has_panicked.swap(true, Ordering::Relaxed) {
             ::log::error!(
-                "oauth: the renewal of an access token panicked; it is tried again within {} s, \
+                "{}: the renewal of an access token panicked; it is tried again within {} s, \
                  and this is told once for each account. This is a fault of Sterna: please report \
                  it with the line of the panic",
+                self.label(),
                 LONGEST_REST.as_secs()
             );
         }

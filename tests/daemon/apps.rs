@@ -112,6 +112,17 @@ fn a_push_reaches_the_providers_of_its_app_with_its_credentials() {
         let expected = if is_default { "" } else { "shop" };
         assert_eq!(line.text_of("app"), expected);
     }
+    // Lines about credentials name the lane of another app.
+    apps.site.start().terminate();
+    let told = apps.site.operator_log();
+    for line in [
+        "oauth: a new access token for ",
+        "shop/android: oauth: a new access token for ",
+        "ios: going on with the auth token of ",
+        "shop/ios: going on with the auth token of ",
+    ] {
+        assert!(told.contains(&format!("] {line}")), "{line}: {told}");
+    }
 }
 
 #[test]

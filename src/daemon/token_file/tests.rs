@@ -20,7 +20,12 @@ fn key() -> String {
 
 fn start(pem: &str, directory: &TempDir) -> SharedTokens {
     let tokens = tokens(pem, "FGHIJ67890");
-    shared(tokens, KEY_ID, Some(directory.path()), Moment::now())
+    shared(
+        tokens,
+        (LaneId::IOS, KEY_ID),
+        Some(directory.path()),
+        Moment::now(),
+    )
 }
 
 fn sent(tokens: &SharedTokens) -> String {
@@ -47,7 +52,7 @@ fn lanes_with_one_key_have_one_token_and_those_with_others_their_own() {
     let (pem, other) = (key(), key());
     let of = |pem: &str, team: &str| {
         let key = SigningKey::from_pem(pem.as_bytes(), KEY_ID, team).unwrap();
-        by_key.of(key, KEY_ID, None, Moment::now())
+        by_key.of(key, (LaneId::IOS, KEY_ID), None, Moment::now())
     };
     let (first, second) = (of(&pem, "FGHIJ67890"), of(&pem, "FGHIJ67890"));
     assert!(Arc::ptr_eq(&first, &second));
@@ -92,7 +97,12 @@ fn it_is_of_no_use_with_another_key_or_team() {
     let first = sent(&start(&pem, &directory));
     let text = fs::read(path_in(&directory)).unwrap();
     let team = tokens(&pem, "OTHERTEAM1");
-    let team = shared(team, KEY_ID, Some(directory.path()), Moment::now());
+    let team = shared(
+        team,
+        (LaneId::IOS, KEY_ID),
+        Some(directory.path()),
+        Moment::now(),
+    );
     assert_ne!(sent(&team), first);
     fs::write(path_in(&directory), text).unwrap();
     assert_ne!(sent(&start(&other, &directory)), first);
@@ -137,7 +147,7 @@ fn a_directory_that_cannot_be_written_costs_nothing_but_the_file() {
     let path = gone.path().join("gone");
     let tokens = shared(
         tokens(&key(), "FGHIJ67890"),
-        KEY_ID,
+        (LaneId::IOS, KEY_ID),
         Some(&path),
         Moment::now(),
     );
@@ -158,7 +168,7 @@ fn a_token_that_is_over_is_left_alone() {
     };
     let tokens = shared(
         tokens(&pem, "FGHIJ67890"),
-        KEY_ID,
+        (LaneId::IOS, KEY_ID),
         Some(directory.path()),
         later,
     );

@@ -59,10 +59,12 @@ fn where_pushes_were_refused_one_access_token_after_the_other_another_proves_not
     for _ in 0..3 {
         assert!(!lane.holding().is_held());
         grant(&route, now);
-        let used = route.credentials.current(now).unwrap();
+        let used = route.credentials.current(lane.id(), now).unwrap();
         for token in ["one", "other"] {
             let target = Target::to(token);
-            route.credentials.report(trouble, target, &used, now);
+            route
+                .credentials
+                .report(lane.id(), (trouble, target), &used, now);
         }
     }
     present.look_at_access_token(now);

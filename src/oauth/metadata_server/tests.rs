@@ -11,7 +11,11 @@ fn asked(server: &TokenEndpoint, path: &ProjectPath) -> Result<Grant, ExchangeFa
         .trim_start_matches("http://")
         .trim_end_matches("/token");
     let metadata = MetadataServer::new(host, path.clone());
-    metadata.ask(&ServerClock::default(), &ureq::Agent::new_with_defaults())
+    metadata.ask(
+        "oauth",
+        &ServerClock::default(),
+        &ureq::Agent::new_with_defaults(),
+    )
 }
 
 #[test]

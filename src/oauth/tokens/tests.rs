@@ -15,6 +15,7 @@ fn account(token_uri: &str, assertion: Assertion) -> Account {
             token_uri: token_uri.to_owned(),
             assertion,
         },
+        label: LABEL.to_owned(),
         clock: Arc::default(),
     }
 }
