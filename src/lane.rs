@@ -197,9 +197,7 @@ impl Lane {
 
     /// Hands back pushes that were taken and not sent; they go before the queue.
     pub fn put_back(&self, pushes: impl IntoIterator<Item = Push>) {
-        let pushes: Vec<Push> = pushes.into_iter().collect();
-        if !pushes.is_empty() {
-            self.queue.returned.put(pushes);
+        if self.queue.returned.put_all(pushes.into_iter()) {
             self.call();
         }
     }

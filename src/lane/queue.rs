@@ -76,6 +76,16 @@ impl PushSpan {
 }
 
 impl Chunks {
+    /// In chunks that a thread may take whole; false if there was none.
+    pub(super) fn put_all(&self, pushes: impl Iterator<Item = Push>) -> bool {
+        let mut pushes = pushes.peekable();
+        let is_some = pushes.peek().is_some();
+        while pushes.peek().is_some() {
+            self.put(pushes.by_ref().take(CHUNK).collect());
+        }
+        is_some
+    }
+
     pub(super) fn put(&self, chunk: Vec<Push>) {
         let _never_disconnected = self.0.send(Chunk::of(chunk)).is_err();
     }
@@ -108,10 +118,7 @@ pub(super) struct Queue {
 impl Queue {
     /// Queues fresh pushes.
     pub(super) fn add(&self, pushes: impl Iterator<Item = Push>) {
-        let mut pushes = pushes.peekable();
-        while pushes.peek().is_some() {
-            self.ready.put(pushes.by_ref().take(CHUNK).collect());
-        }
+        self.ready.put_all(pushes);
     }
 
     /// Takes a chunk into `hand`; false if there was none.

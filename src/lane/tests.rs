@@ -70,7 +70,10 @@ fn what_comes_back_goes_before_the_queue() {
     lane.put_back(hand.drain(..));
     lane.take(&mut hand);
     lane.take(&mut hand);
-    assert_eq!(ids(hand), [1, 2, 10]);
+    assert_eq!(ids(hand.drain(..)), [1, 2, 10]);
+    lane.put_back(pushes(11, CHUNK + 1));
+    lane.take(&mut hand);
+    assert_eq!(hand.len(), CHUNK, "others have their part");
 }
 
 #[test]
