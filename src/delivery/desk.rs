@@ -271,6 +271,7 @@ impl<T: Transport> Desk<T> {
 
     /// Settles what has ended, or gives it back to the lane.
     fn conclude(&mut self, now: Moment) {
+        self.doubt_unproved(now);
         self.refusals_first();
         while let Some(ended) = self.trays.ended.pop() {
             self.trays.at_work = Some(ended.push.clone());

@@ -235,7 +235,8 @@ impl Gate {
         self.proved_at = Some(now);
     }
 
-    fn is_proved(&self, now: Instant) -> bool {
+    /// Whether a push was taken of late, and the credential has not been replaced since.
+    pub fn is_proved(&self, now: Instant) -> bool {
         let is_young = |at| now.saturating_duration_since(at) < PROVED_FOR;
         self.proved_at.is_some_and(is_young)
     }

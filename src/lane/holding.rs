@@ -154,6 +154,11 @@ impl Holding {
         });
     }
 
+    /// Whether a push was taken of late, by the present route.
+    pub fn is_proved(&self, now: Instant) -> bool {
+        lock(&self.gate).is_proved(now)
+    }
+
     /// A push has been taken out by hand. What it has met is forgotten: whether that opens the
     /// lane, and for whom, and whether it was a witness.
     pub(super) fn forget(&self, push: PushId) -> (bool, Released, bool) {

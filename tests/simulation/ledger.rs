@@ -295,10 +295,8 @@ impl Ledger {
         };
         let flight = record.flight.take();
         record.flown = Some(now);
-        let fate = match fate {
-            Fate::Spared if !self.limits.resend_unknown => Fate::Unknown,
-            fate => fate,
-        };
+        let is_proved = self.lane.holding().is_proved(now);
+        let fate = fate.believed(self.limits.resend_unknown, is_proved);
         record.last = Some(fate);
         let mut wait = Duration::ZERO;
         let mut own_slowdown = None;

@@ -157,6 +157,18 @@ impl Reply {
         }
     }
 
+    /// What it is to a push of another topic where nothing says that the credential is good.
+    pub(crate) fn of_doubtful_credential(self) -> Self {
+        if self.class != Class::OnceThenFinal || !self.of_other_topic {
+            return self;
+        }
+        Self {
+            class: INVALID_AUTH_TOKEN.class,
+            of_other_topic: false,
+            ..self
+        }
+    }
+
     /// Whether it is about the topic.
     pub(crate) fn is_of_topic(self) -> bool {
         ["BadTopic", "MissingTopic", "TopicDisallowed"].contains(&self.reason)

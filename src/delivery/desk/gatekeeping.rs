@@ -116,6 +116,19 @@ impl<T: Transport> Desk<T> {
         index.map(|index| self.probes.swap_remove(index)).is_some()
     }
 
+    /// Of an auth token that nothing has shown of late to be taken it is not believed that it is
+    /// only not for a push's own topic: where all pushes name theirs, all would fail by a bad key.
+    pub(super) fn doubt_unproved(&mut self, now: Moment) {
+        for ended in &mut self.trays.ended {
+            if let Outcome::Answered(answer) = &mut ended.outcome
+                && answer.of_other_topic
+                && matches!(answer.verdict, Verdict::Retry(_))
+            {
+                answer.of_other_topic = self.lane.holding().is_proved(now.monotonic);
+            }
+        }
+    }
+
     /// Puts those last in what has ended, thus first to be looked at, that say that the credential
     /// is refused: of what came in the same round, what says that it is taken came after.
     pub(super) fn refusals_first(&mut self) {
@@ -156,6 +169,10 @@ impl<T: Transport> Desk<T> {
         if let Some(answer) = stopping_answer(&ended, is_probe) {
             if let Some(date) = answer.date {
                 self.following.route.clock.note(date, now);
+            }
+            if matches!(answer.verdict, Verdict::Retry(_)) {
+                // The next one goes elsewhere: it may be the connection.
+                self.links.retire(ended.connection, HELD);
             }
             let (reason, why) = words(answer, id);
             let rebuff = Rebuff {

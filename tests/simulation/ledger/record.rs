@@ -55,6 +55,16 @@ pub(super) struct Record {
 }
 
 impl Fate {
+    /// What it is to a daemon that sends again what may have arrived, or not, and to which a push
+    /// was taken of late, or not.
+    pub(super) fn believed(self, resend_unknown: bool, is_proved: bool) -> Self {
+        match self {
+            Self::Spared if !resend_unknown => Self::Unknown,
+            Self::Answered(reply) if !is_proved => Self::Answered(reply.of_doubtful_credential()),
+            other => other,
+        }
+    }
+
     /// Whether no word on the credential can be in it: another may go in the place of a probe. What
     /// is refused for its own sake may be so before the credential is looked at.
     pub(super) fn is_nothing(self) -> bool {
