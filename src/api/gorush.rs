@@ -30,7 +30,8 @@ type GorushMembers<'a> = BTreeMap<Cow<'a, str>, Cow<'a, RawValue>>;
 pub(super) fn translated(body: &[u8], most: usize) -> Result<Vec<u8>, serde_json::Error> {
     let text = super::request::text_of(body);
     let mut outermost = GorushBody {
-        out: Vec::with_capacity(text.len()),
+        // Names of ours may be a little longer, and what has no room is moved to one twice as large.
+        out: Vec::with_capacity(text.len().saturating_add(text.len() / 8)),
         most,
     };
     let mut json = serde_json::Deserializer::from_str(&text);

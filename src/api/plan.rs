@@ -371,7 +371,11 @@ fn plan_one(
 /// Checks what has to do with no other field, in Gaurun's order.
 fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
     // What is taken apart takes many times its bytes.
-    let native = asked.native.bytes();
+    let dictionary = match &asked.sound.0 {
+        ExtendValue::Json(json) => json.get().len(),
+        ExtendValue::Text(_) => 0,
+    };
+    let native = asked.native.bytes().saturating_add(dictionary);
     if native > NATIVE_MAX {
         let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
         return Err(error.into());
