@@ -281,7 +281,10 @@ impl IgnoredField {
             Self::Unknown(name) => format!("{name:?} is no field of POST /push{}", or(name)),
             Self::Part(path) => format!("{path:?} is no field, or has no effect"),
             Self::Unused(provider, name) => {
-                format!("{name:?} has no effect for {}", provider.platform())
+                format!(
+                    "{name:?} has no effect in this notification for {}",
+                    provider.platform()
+                )
             }
         }
     }
@@ -437,7 +440,7 @@ mod tests {
             lines,
             [
                 "\"sonud\" is no field of POST /push and was ignored in 1 request (the last: r-1); \"sound\" is one",
-                "\"subtitle\" has no effect for android and was ignored in 1 request (the last: r-1)",
+                "\"subtitle\" has no effect in this notification for android and was ignored in 1 request (the last: r-1)",
             ]
         );
         assert_eq!(told.tell(&one, "r-1", start + TOLD_EVERY / 2), [""; 0]);

@@ -455,7 +455,7 @@ fn where_the_request_is_strict_what_would_be_ignored_refuses_its_notification() 
             r#"/notifications/0/sonud "sonud" is no field of POST /push; "sound" is one"#,
             "/notifications/0 a name that is no field",
             r#"/notifications/0/extend/0/value "value" is no field of POST /push"#,
-            r#"/notifications/0/tag "tag" has no effect for ios"#,
+            r#"/notifications/0/tag "tag" has no effect in this notification for ios"#,
         ]
     );
     assert!(plan.ignored.is_empty());

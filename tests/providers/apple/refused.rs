@@ -296,7 +296,7 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
     (
         r#""message":"m","tag":"t""#,
         "tag",
-        "\"tag\" has no effect for ios",
+        "\"tag\" has no effect in this notification for ios",
     ),
     (
         r#""message":"m","alert":{"sonud":"s"}"#,
@@ -311,36 +311,36 @@ pub(super) const REFUSED: &[(&str, &str, &str)] = &[
     (
         r#""content_available":true,"mutable_content":true"#,
         "mutable_content",
-        "\"mutable_content\" has no effect for ios",
+        "\"mutable_content\" has no effect in this notification for ios",
     ),
     (
         r#""content_available":true,"image":"https://example.org/i""#,
         "image",
-        "\"image\" has no effect for ios",
+        "\"image\" has no effect in this notification for ios",
     ),
     (
         r#""content_available":true,"alert":"""#,
         "alert",
-        "\"alert\" has no effect for ios",
+        "\"alert\" has no effect in this notification for ios",
     ),
     (
         r#""content_available":true,"alert":{}"#,
         "alert",
-        "\"alert\" has no effect for ios",
+        "\"alert\" has no effect in this notification for ios",
     ),
     (
         r#""message":"m","apns":{"payload":{}}"#,
         "message",
-        "\"message\" has no effect for ios",
+        "\"message\" has no effect in this notification for ios",
     ),
     (
         r#""badge":1,"live_activity":{"event":"end"}"#,
         "badge",
-        "\"badge\" has no effect for ios",
+        "\"badge\" has no effect in this notification for ios",
     ),
     (
         r#""badge":0,"live_activity":{"event":"end"}"#,
         "badge",
-        "\"badge\" has no effect for ios",
+        "\"badge\" has no effect in this notification for ios",
     ),
 ];
