@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Failure;
-use super::workload::{Shape, write_request};
+use super::workload::{Shape, write_request_of};
 
 /// Connections to the API.
 pub(crate) const CONNECTIONS: usize = 8;
@@ -86,7 +86,8 @@ impl Caller {
                 return Ok(());
             }
             let left = u32::try_from(end - first).unwrap_or(u32::MAX);
-            write_request(shape.platform, first, shape.batch.min(left), &mut self.body);
+            let batch = shape.batch.min(left);
+            write_request_of(Shape { batch, ..shape }, first, &mut self.body);
             while let Answer::ComeBackIn(wait) = self.post()? {
                 std::thread::sleep(wait);
             }

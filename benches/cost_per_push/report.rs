@@ -33,12 +33,12 @@ pub(crate) fn preamble(out: &mut impl Write, plan: &Plan, h2load: bool) -> io::R
 pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     writeln!(
         out,
-        "\n{:20} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
+        "\n{:27} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
         "", "", "daemon, µs/push", "h2load", "", "", "simulator", "switches", ""
     )?;
     writeln!(
         out,
-        "{:20} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
+        "{:27} {:>8} {:>22} {:>8} {:>6} {:>9} {:>10} {:>9} {:>6}",
         "",
         "pushes",
         "(user + system)",
@@ -59,7 +59,7 @@ pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         let shown: Vec<String> = shown
             .map(|(name, micros)| format!("{name} {micros:.1}"))
             .collect();
-        writeln!(out, "{:20} {}", row.shape.to_string(), shown.join(", "))?;
+        writeln!(out, "{:27} {}", row.shape.to_string(), shown.join(", "))?;
     }
     writeln!(out, "\nnothing lost, nothing doubled, nothing failed")
 }
@@ -158,7 +158,7 @@ fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
     let pushes: u32 = row.samples.iter().map(|sample| sample.pushes).sum();
     writeln!(
         out,
-        "{:20} {pushes:>8} {split:>22} {requests:>8} {ratio:>6} {rate:>9.0} {simulator:>10.2} \
+        "{:27} {pushes:>8} {split:>22} {requests:>8} {ratio:>6} {rate:>9.0} {simulator:>10.2} \
          {switches:>9.3} {connections:>6}",
         row.shape.to_string(),
     )

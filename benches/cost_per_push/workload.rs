@@ -9,27 +9,41 @@ use sterna::push::{LaneId, Notification, Provider};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) platform: LaneId,
+    pub(crate) body: Body,
     pub(crate) batch: u32,
 }
 
+/// In whose fields a notification says the same: its provider gets one and the same request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Gaurun's.
+    Gaurun,
+    /// The provider's own, beside the device token.
+    Native,
+    /// The provider's request as it is.
+    Raw,
+}
+
+impl Shape {
+    const fn new(platform: LaneId, body: Body, batch: u32) -> Self {
+        Self {
+            platform,
+            body,
+            batch,
+        }
+    }
+}
+
 /// What is measured, in this order.
-pub(crate) const SHAPES: [Shape; 4] = [
-    Shape {
-        platform: LaneId::IOS,
-        batch: 100,
-    },
-    Shape {
-        platform: LaneId::IOS,
-        batch: 1,
-    },
-    Shape {
-        platform: LaneId::ANDROID,
-        batch: 100,
-    },
-    Shape {
-        platform: LaneId::ANDROID,
-        batch: 1,
-    },
+pub(crate) const SHAPES: [Shape; 8] = [
+    Shape::new(LaneId::IOS, Body::Gaurun, 100),
+    Shape::new(LaneId::IOS, Body::Gaurun, 1),
+    Shape::new(LaneId::IOS, Body::Native, 100),
+    Shape::new(LaneId::IOS, Body::Raw, 100),
+    Shape::new(LaneId::ANDROID, Body::Gaurun, 100),
+    Shape::new(LaneId::ANDROID, Body::Gaurun, 1),
+    Shape::new(LaneId::ANDROID, Body::Native, 100),
+    Shape::new(LaneId::ANDROID, Body::Raw, 100),
 ];
 
 impl fmt::Display for Shape {
@@ -38,7 +52,12 @@ impl fmt::Display for Shape {
             Provider::Apns => "APNs",
             Provider::Fcm => "FCM",
         };
-        write!(f, "{provider}, {} a request", self.batch)
+        let body = match self.body {
+            Body::Gaurun => "",
+            Body::Native => " native",
+            Body::Raw => " raw",
+        };
+        write!(f, "{provider}{body}, {} a request", self.batch)
     }
 }
 
@@ -61,8 +80,20 @@ pub(crate) fn notification(platform: LaneId) -> Notification {
     }
 }
 
-/// Writes the body of a request for so many pushes; devices are numbered from `first`.
+/// Writes the body of a request for so many pushes of Gaurun's fields; devices are numbered from
+/// `first`.
 pub(crate) fn write_request(platform: LaneId, first: u64, pushes: u32, out: &mut Vec<u8>) {
+    write_request_of(Shape::new(platform, Body::Gaurun, pushes), first, out);
+}
+
+/// Writes the body of a request of that shape; devices are numbered from `first`.
+pub(crate) fn write_request_of(shape: Shape, first: u64, out: &mut Vec<u8>) {
+    let (platform, pushes) = (shape.platform, shape.batch);
+    let number = match platform.provider() {
+        Provider::Apns => 1,
+        Provider::Fcm => 2,
+    };
+    let rest = fields(shape);
     out.clear();
     out.extend_from_slice(br#"{"notifications":["#);
     for serial in first..first + u64::from(pushes) {
@@ -70,21 +101,33 @@ pub(crate) fn write_request(platform: LaneId, first: u64, pushes: u32, out: &mut
             out.push(b',');
         }
         let token = device_token(platform, serial);
-        let number = match platform.provider() {
-            Provider::Apns => 1,
-            Provider::Fcm => 2,
-        };
-        let rest = match platform.provider() {
-            Provider::Apns => format_args!(r#""title":"{TITLE}","sound":"{SOUND}","badge":1"#),
-            Provider::Fcm => format_args!(r#""priority":"{PRIORITY}""#),
-        };
         // Writing to a vector cannot fail.
-        let _written = write!(
-            out,
-            r#"{{"token":["{token}"],"platform":{number},"message":"{MESSAGE}",{rest}}}"#
-        );
+        let _written = write!(out, r#"{{"token":["{token}"],"platform":{number},{rest}}}"#);
     }
     out.extend_from_slice(b"]}");
+}
+
+/// What a notification of that shape says, but for device tokens and platform.
+fn fields(shape: Shape) -> String {
+    let shown = match shape.platform.provider() {
+        Provider::Apns => format!(r#""sound":"{SOUND}","badge":1"#),
+        Provider::Fcm => format!(r#""priority":"{PRIORITY}""#),
+    };
+    let native = match shape.platform.provider() {
+        Provider::Apns => format!(r#""alert":{{"title":"{TITLE}","body":"{MESSAGE}"}},{shown}"#),
+        Provider::Fcm => {
+            format!(r#""notification":{{"body":"{MESSAGE}"}},"android":{{{shown}}}"#)
+        }
+    };
+    match (shape.platform.provider(), shape.body) {
+        (Provider::Apns, Body::Gaurun) => {
+            format!(r#""message":"{MESSAGE}","title":"{TITLE}",{shown}"#)
+        }
+        (Provider::Fcm, Body::Gaurun) => format!(r#""message":"{MESSAGE}",{shown}"#),
+        (_, Body::Native) => native,
+        (Provider::Apns, Body::Raw) => format!(r#""apns":{{"payload":{{"aps":{{{native}}}}}}}"#),
+        (Provider::Fcm, Body::Raw) => format!(r#""fcm":{{"message":{{{native}}}}}"#),
+    }
 }
 
 /// A device token of that number, as long as the provider's are.
