@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::keyless::Keyless;
+use crate::http1::reply::Reply;
 
 /// What a body of gorush's becomes.
 fn translated_to(body: &Value) -> Value {
@@ -231,7 +233,7 @@ fn an_answer_has_no_more_entries_than_there_is_room_for() {
         &Keyless::default(),
     );
     let told: Value = serde_json::from_slice(&reply.body).unwrap();
-    assert_eq!(told["logs"].as_array().unwrap().len(), ENTRIES);
+    assert_eq!(told["logs"].as_array().unwrap().len(), answer::ENTRIES);
     assert_eq!(told["logs_omitted"], 50);
     assert!(reply.body.len() < ENTRIES_MAX, "{}", reply.body.len());
 }
