@@ -16,6 +16,8 @@ pub mod keys;
 mod lane_state;
 mod lines;
 mod mistake;
+mod openapi;
+pub mod paths;
 pub mod plan;
 pub mod request;
 pub mod rights;

@@ -13,6 +13,7 @@ mod retry_after;
 mod said;
 mod seam;
 mod shared;
+mod value_schema;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use seam::{
     Addressing, AndroidStyle, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX,
     OwnField, Pings, SharedFields, Site, Targets, Unused, Vendor,
 };
+pub use value_schema::{SchemaMember, ValueSchema};
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.
 ///

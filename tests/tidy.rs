@@ -89,9 +89,10 @@ const KNOWS: [(&str, &str); 36] = [
 ];
 
 /// Product code that tells the providers apart by their names, and why.
-const TELLS_PROVIDERS: [(&str, &str); 5] = [
+const TELLS_PROVIDERS: [(&str, &str); 6] = [
     ("push/lane_id.rs", "names them, and reads their words"),
     ("provider.rs", "has what each asks, answers and wants"),
+    ("api/request/fields.rs", "says whose each field is"),
     ("config/lane.rs", "has a row for each key, and whose it is"),
     ("config/sections.rs", "has the section of each lane"),
     (

@@ -17,6 +17,8 @@ mod answer;
 pub(super) use answer::{ENTRIES_MAX, answer, malformed};
 
 use super::plan::NATIVE_MAX;
+use crate::provider::ValueSchema;
+use crate::provider::apns::LIVE_ACTIVITY_EVENTS;
 
 /// The members of an object, of equal names the last, as they were written.
 type GorushMembers<'a> = BTreeMap<Cow<'a, str>, Cow<'a, RawValue>>;
@@ -150,7 +152,7 @@ impl<'de> Visitor<'de> for NotificationObject<'_> {
         let begin = out.len();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             let value = map.next_value::<&'de RawValue>()?;
-            if NAMES.contains(&&*name) {
+            if GORUSH_MEMBERS.iter().any(|(known, _)| *known == name) {
                 said.insert(name, Cow::Borrowed(value));
             } else {
                 put_member(out, begin, &name, value);
@@ -174,34 +176,35 @@ fn put_member(out: &mut Vec<u8>, begin: usize, name: &str, value: &RawValue) {
     out.extend_from_slice(value.get().as_bytes());
 }
 
-/// Members of a notification that are not handed on as they are, or with which others are not.
-const NAMES: &[&str] = &[
-    "alert",
-    "android",
-    "content-state",
-    "development",
-    "dismissal-date",
-    "dry_run",
-    "event",
-    "expiration",
-    "image",
-    "message",
-    "name",
-    "notif_id",
-    "notification",
-    "platform",
-    "production",
-    "restricted_package_name",
-    "sound",
-    "stale-date",
-    "thread-id",
-    "timestamp",
-    "title",
-    "to",
-    "token",
-    "tokens",
-    "url-args",
-    "volume",
+/// Members of a notification that are not handed on as they are, or with which others are not; with
+/// what they hold where it is not what we have by that name.
+pub(super) const GORUSH_MEMBERS: &[(&str, Option<ValueSchema>)] = &[
+    ("alert", None),
+    ("android", None),
+    ("content-state", Some(ValueSchema::Object)),
+    ("development", Some(ValueSchema::Flag)),
+    ("dismissal-date", Some(ValueSchema::Time)),
+    ("dry_run", Some(ValueSchema::Flag)),
+    ("event", Some(ValueSchema::OneOf(&LIVE_ACTIVITY_EVENTS))),
+    ("expiration", Some(ValueSchema::Time)),
+    ("image", None),
+    ("message", None),
+    ("name", Some(ValueSchema::Word)),
+    ("notif_id", Some(ValueSchema::Text)),
+    ("notification", None),
+    ("platform", Some(ValueSchema::Integer(Some(1), Some(2)))),
+    ("production", Some(ValueSchema::Flag)),
+    ("restricted_package_name", Some(ValueSchema::Text)),
+    ("sound", None),
+    ("stale-date", Some(ValueSchema::Time)),
+    ("thread-id", Some(ValueSchema::Word)),
+    ("timestamp", Some(ValueSchema::Time)),
+    ("title", None),
+    ("to", Some(ValueSchema::Word)),
+    ("token", None),
+    ("tokens", None),
+    ("url-args", Some(ValueSchema::Texts)),
+    ("volume", Some(ValueSchema::Number { is_fraction: true })),
 ];
 
 /// One notification, with the names that its members have in `POST /push`.

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock. A bad device token rejects that token, not its neighbours; an error of
 //! the notification rejects all of it.
 
+pub mod reasons;
 mod rejections;
 
 use std::borrow::Cow;
@@ -17,8 +18,9 @@ use super::rights::Rights;
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
 use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Native, Notification, TargetKind};
+use reasons::{EMPTY_MESSAGE, GAURUNS_PUSH_TYPES, HOLDS_KEY, INVALID_PLATFORM, NO_TOKEN};
+use rejections::NotPushed;
 pub use rejections::{Fault, MAX_REJECTED, Rejection, Rejections, SURE_REJECTED};
-use rejections::{NO_TOKEN, NotPushed};
 
 /// The rules of the site and of the providers.
 pub struct Rules {
@@ -499,18 +501,6 @@ const CONTENT: [&str; 9] = [
     "webpush",
     "fcm",
 ];
-
-/// A notification without text, where there has to be one.
-const EMPTY_MESSAGE: &str = "empty message";
-
-/// What Gaurun said of push types.
-const GAURUNS_PUSH_TYPES: &str = "push_type must be alert or background";
-
-/// A notification to none of the platforms.
-const INVALID_PLATFORM: &str = "invalid platform";
-
-/// What is said of the API key in a text, or in the place of a device token.
-const HOLDS_KEY: &str = "the request's own API key is in it";
 
 /// Our limit: bytes of a notification's texts, which stand in its log lines: what a provider takes
 /// of them, and as much again. How many lines have them, [`crate::log::line::TEXTS_RATIO`] bounds.

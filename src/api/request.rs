@@ -10,6 +10,7 @@
     deny(clippy::arithmetic_side_effects, clippy::as_conversions)
 )]
 
+mod fields;
 mod names;
 mod values;
 
@@ -21,6 +22,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::push::{ExtendValue, Native};
+pub use fields::{REQUEST_FIELDS, RequestField, TARGET_FIELDS, field};
 pub(super) use names::names;
 use names::{FieldKey, FieldNames};
 pub(super) use values::is_json;
@@ -262,8 +264,8 @@ struct OutermostObject<'a> {
     most: usize,
 }
 
-const NOTIFICATIONS: &str = "notifications";
-const STRICT: &str = "strict";
+pub(super) const NOTIFICATIONS: &str = "notifications";
+pub(super) const STRICT: &str = "strict";
 
 impl FieldNames for OutermostObject<'_> {
     const NAMES: &'static [&'static str] = &[NOTIFICATIONS, STRICT];

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::route::Route;
 use crate::push::DEFAULT_APP_NAME;
 
 /// One thing that an API key may be good for.
@@ -38,30 +37,6 @@ impl Right {
             Self::Read => "read",
             Self::Operate => "operate",
         }
-    }
-
-    /// The right that a request needs; `None` for what any key is good for, if one is asked for.
-    pub fn needed(route: &Route, method: &str) -> Option<Self> {
-        match route {
-            Route::Push | Route::GorushPush => Some(Self::Push),
-            Route::PushState(_) if method == "DELETE" => Some(Self::Operate),
-            Route::PushState(_)
-            | Route::StatApp
-            | Route::StatGo
-            | Route::StatRuntime
-            | Route::Config => Some(Self::Read),
-            Route::Pushers | Route::Pushes | Route::Lane { .. } => Some(Self::Operate),
-            Route::Health | Route::Redirect(_) | Route::Unknown | Route::Malformed => None,
-        }
-    }
-
-    /// Whether a request is about the daemon as a whole, so that an API key for some apps is not
-    /// good for it.
-    pub fn is_of_all_apps(route: &Route) -> bool {
-        matches!(
-            route,
-            Route::Config | Route::Pushers | Route::StatGo | Route::StatRuntime
-        )
     }
 }
 
@@ -146,6 +121,7 @@ impl Rights {
 
 #[cfg(test)]
 mod tests {
+    use super::super::route::Route;
     use super::*;
 
     #[test]
@@ -168,12 +144,14 @@ mod tests {
             ("PUT", "/lanes/ios/pause", operate),
             ("PUT", "/lanes/nowhere/resume", operate),
             ("GET", "/healthz", None),
+            ("GET", "/openapi.json", None),
             ("GET", "//push", None),
             ("GET", "/nowhere", None),
             ("GET", "*", None),
         ] {
-            let (route, _) = Route::of(target);
-            assert_eq!(Right::needed(&route, method), right, "{method} {target}");
+            let item = Route::of(target).2;
+            let needed = item.and_then(|item| item.right(method));
+            assert_eq!(needed, right, "{method} {target}");
         }
     }
 

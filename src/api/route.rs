@@ -2,66 +2,20 @@
 //!
 //! Pure: no I/O, no clock. Paths are cleaned and redirected as Go's `ServeMux` does it.
 
+pub use super::paths::{Order, Route};
+use super::paths::{PathItem, find};
 use crate::http1::query::{Plus, percent_decoded};
-use crate::push::PushId;
-
-/// Where a request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// `/push`.
-    Push,
-    /// `/api/push`, as gorush's callers post it.
-    GorushPush,
-    /// `/push/{id}`, if that is the number of a push.
-    PushState(Option<PushId>),
-    /// `/stat/app`.
-    StatApp,
-    /// `/stat/go`, under Gaurun's keys.
-    StatGo,
-    /// `/stat/runtime`, under proper keys.
-    StatRuntime,
-    /// `/config`.
-    Config,
-    /// `/config/pushers`.
-    Pushers,
-    /// `/pushes`.
-    Pushes,
-    /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
-    Lane {
-        /// What the lane is called.
-        name: Box<str>,
-        /// What it is told.
-        order: Order,
-    },
-    /// `/healthz`.
-    Health,
-    /// An unclean path: the clean one to go to.
-    Redirect(String),
-    /// No such page.
-    Unknown,
-    /// A target that is no URL.
-    Malformed,
-}
-
-/// What an operator tells a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Sends nothing more until told otherwise.
-    Pause,
-    /// Sends again.
-    Resume,
-}
 
 impl Route {
-    /// The route of a request target, and its query string.
-    pub fn of(target: &str) -> (Self, &str) {
+    /// The route of a request target, its query string, and what may be asked there.
+    pub fn of(target: &str) -> (Self, &str, Option<&'static PathItem>) {
         let target = target.split('#').next().unwrap_or_default();
         let (path, query) = origin_form(target)
             .split_once('?')
             .unwrap_or((origin_form(target), ""));
         let Some(path) = percent_decoded(path, Plus::IsPlus).filter(|path| path.starts_with('/'))
         else {
-            return (Self::Malformed, query);
+            return (Self::Malformed, query, None);
         };
         let clean = cleaned(&path);
         if clean != path {
@@ -70,45 +24,13 @@ impl Route {
                 location.push('?');
                 location.push_str(&percent_encoded(query, b"!#$%&'()*+,-./:;=?@[]_~"));
             }
-            return (Self::Redirect(location), query);
+            return (Self::Redirect(location), query, None);
         }
-        let route = match clean.as_str() {
-            "/push" => Self::Push,
-            "/api/push" => Self::GorushPush,
-            "/stat/app" => Self::StatApp,
-            "/stat/go" => Self::StatGo,
-            "/stat/runtime" => Self::StatRuntime,
-            "/config" => Self::Config,
-            "/config/pushers" => Self::Pushers,
-            "/pushes" => Self::Pushes,
-            "/healthz" => Self::Health,
-            other => match other.strip_prefix("/push/") {
-                Some(id) if !id.is_empty() => Self::PushState(push_id(id)),
-                _ => Self::of_lane(other).unwrap_or(Self::Unknown),
-            },
-        };
-        (route, query)
+        match find(&clean) {
+            Some((route, item)) => (route, query, Some(item)),
+            None => (Self::Unknown, query, None),
+        }
     }
-
-    /// `/lanes/{name}/{order}`, of a name such as `ios` or `shop/ios`.
-    fn of_lane(path: &str) -> Option<Self> {
-        // The name of an app's lane has slashes.
-        let (name, order) = path.strip_prefix("/lanes/")?.rsplit_once('/')?;
-        let order = match order {
-            "pause" => Order::Pause,
-            "resume" => Order::Resume,
-            _ => return None,
-        };
-        let name = name.into();
-        Some(Self::Lane { name, order })
-    }
-}
-
-/// Digits only, of a number that an id can be.
-fn push_id(text: &str) -> Option<PushId> {
-    let number = text.parse().ok().map(PushId);
-    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
-    number.filter(|id| is_decimal && (1..1 << 53).contains(&id.0))
 }
 
 /// RFC 9112 §3.2: an absolute target, as sent to a proxy, less its scheme and authority.
@@ -171,6 +93,7 @@ fn percent_encoded(text: &str, kept: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::PushId;
 
     fn told(name: &str, order: Order) -> Route {
         let name = name.into();
@@ -192,6 +115,7 @@ mod tests {
             ("/config", Route::Config),
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
+            ("/openapi.json", Route::OpenApi),
             ("/pushes?identifier=a", Route::Pushes),
             ("/lanes/ios/pause", told("ios", Order::Pause)),
             ("/lanes/android/resume?x", told("android", Order::Resume)),

@@ -18,9 +18,11 @@ use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::lines::Lines;
 use super::mistake::Mistake;
+use super::openapi;
+use super::paths::PathItem;
 use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
 use super::request::{Trailing, decode};
-use super::rights::{Right, Rights};
+use super::rights::Rights;
 use super::route::Route;
 use super::stat;
 use super::state;
@@ -99,8 +101,8 @@ impl Handler for Service {
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let id = id.filter(|id| keyless.text(id.as_str()) == id.as_str());
         head.request_id = id.or_else(|| Some(self.request_ids.next()));
-        let route = Route::of(&head.target).0;
-        if let Some(stranger) = self.stranger(&terms, head, &route) {
+        let (route, _, item) = Route::of(&head.target);
+        if let Some(stranger) = self.stranger(&terms, head, item) {
             self.turned_away.note(stranger, peer);
             return Err(stranger.refusal());
         }
@@ -122,6 +124,7 @@ impl Handler for Service {
         let of_entries = match Route::of(&head.target).0 {
             Route::Push => 0,
             Route::GorushPush => gorush::ENTRIES_MAX,
+            Route::OpenApi => return openapi::document().len(),
             _ => return 0,
         };
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
@@ -130,11 +133,39 @@ impl Handler for Service {
     }
 
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
-        let (route, query) = Route::of(&head.target);
-        match route {
-            Route::Push | Route::GorushPush if phase != Phase::Serving => {
+        let (route, query, item) = Route::of(&head.target);
+        let wrong = item.and_then(|item| item.refused_method(&head.method));
+        match (route, wrong) {
+            (Route::Push | Route::GorushPush, _) if phase != Phase::Serving => {
                 Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
             }
+            (Route::GorushPush, Some(wrong)) => {
+                gorush::answer(Reply::message(400, &wrong), body, &Keyless::default())
+            }
+            (_, Some(wrong)) => Reply::message(400, &wrong),
+            (route, None) => self.routed(route, query, head, body, phase, more),
+        }
+    }
+
+    fn answered(&self, reply: &Reply) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher(reply.status, &reply.body);
+        }
+    }
+}
+
+impl Service {
+    /// The answer to a request with a method that its path has.
+    fn routed(
+        &self,
+        route: Route,
+        query: &str,
+        head: &Head,
+        body: &mut Vec<u8>,
+        phase: Phase,
+        more: &mut More<'_>,
+    ) -> Reply {
+        match route {
             Route::Push => self.push(head, body, more),
             Route::GorushPush => self.gorush_push(head, body),
             Route::PushState(id) => self.push_state(head, id),
@@ -150,10 +181,8 @@ impl Handler for Service {
                 let body = stat::runtime(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
-            Route::Config if matches!(&*head.method, "GET" | "HEAD") => {
-                Reply::new(200, reply::JSON_BARE, self.config.get().to_vec())
-            }
-            Route::Config => Reply::message(400, "method must be GET"),
+            Route::Config => Reply::new(200, reply::JSON_BARE, self.config.get().to_vec()),
+            Route::OpenApi => Reply::new(200, reply::JSON_BARE, openapi::document().to_vec()),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
             Route::Lane { name, order } => self.order(head, &name, order),
@@ -165,32 +194,24 @@ impl Handler for Service {
         }
     }
 
-    fn answered(&self, reply: &Reply) {
-        if let Some(watcher) = self.watcher.get() {
-            watcher(reply.status, &reply.body);
-        }
-    }
-}
-
-impl Service {
     /// Why the request is not let in, if it is not.
-    fn stranger(&self, terms: &Terms, head: &Head, route: &Route) -> Option<Stranger> {
+    fn stranger(&self, terms: &Terms, head: &Head, item: Option<&PathItem>) -> Option<Stranger> {
         let Some(keys) = &terms.keys else {
             let hosts = self.is_on_loopback.then_some(&*terms.hosts);
             return Stranger::is(head, hosts);
         };
-        if *route == Route::Health {
+        if item.is_some_and(|item| item.needs_no_key) {
             return None;
         }
         let Some(rights) = keys.rights(head.authorization.as_deref()) else {
             return Some(Stranger::Keyless);
         };
-        let needed = Right::needed(route, &head.method);
+        let needed = item.and_then(|item| item.right(&head.method));
         if let Some(lacking) = needed.filter(|right| !rights.have(*right)) {
             return Some(Stranger::Lacking(lacking));
         }
-        let is_for_all = rights.apps().is_none() || !Right::is_of_all_apps(route);
-        (!is_for_all).then_some(Stranger::OfApps)
+        let is_of_all = item.is_some_and(|item| item.is_of_all_apps);
+        (is_of_all && rights.apps().is_some()).then_some(Stranger::OfApps)
     }
 
     /// What a request that was let in may do. A reload may have taken its key out since.
@@ -206,9 +227,6 @@ impl Service {
 
     /// `POST /push`, its checks in Gaurun's order.
     fn push(&self, head: &Head, body: &mut [u8], more: &mut More<'_>) -> Reply {
-        if &*head.method != "POST" {
-            return Reply::message(400, "method must be POST");
-        }
         if head.content_length() == 0 {
             let terms = self.terms.get();
             let keyless = Keyless::of(head, terms.keys.as_ref());
@@ -345,9 +363,6 @@ impl Service {
     /// `GET /push/{id}` and `DELETE /push/{id}`.
     fn push_state(&self, head: &Head, id: Option<PushId>) -> Reply {
         let is_delete = &*head.method == "DELETE";
-        if !is_delete && !matches!(&*head.method, "GET" | "HEAD") {
-            return Reply::message(400, "method must be GET or DELETE");
-        }
         let Some(id) = id else {
             return Reply::message(400, "malformed push id");
         };

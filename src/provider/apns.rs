@@ -20,12 +20,14 @@ mod signing_key;
 
 pub use address::Address;
 pub use advice::{ADVICE, TOKEN_ALARMS};
+pub use alert::{ALERT_SCHEMA, SOUND_MEMBERS};
 pub use answer::{ROWS, answer, goaway, refinements};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
 pub use head::{COLLAPSE_ID_MAX, RAW_HEAD_MAX, TOPIC_MAX, check_push_type};
-pub use payload::{LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
-pub use push_type::{ALERT, push_type_of};
+pub use live_activity::{LIVE_ACTIVITY_EVENTS, LIVE_ACTIVITY_MEMBERS};
+pub use payload::{INTERRUPTION_LEVELS, LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
+pub use push_type::{ALERT, push_type_of, push_types};
 pub use signing_key::{SEALED_MAX, Signer, SigningKey};
 
 use std::borrow::Cow;

@@ -12,12 +12,19 @@ mod constants;
 mod documents;
 mod limits;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use sterna::api::paths::{PATHS, STATUSES_OF_ANY};
+use sterna::api::plan::reasons::REJECTION_REASONS;
+use sterna::api::request::REQUEST_FIELDS;
+use sterna::api::rights::Right;
 use sterna::cli::ExitCode;
 use sterna::config::{Allowed, InForce, Key, NumberDefault, all_keys};
+use sterna::provider::ValueSchema;
+use sterna::push::Provider;
 
 /// Compares what stands between `<!-- name -->` and `<!-- /name -->`; with `STERNA_WRITE_GOLDEN` in
 /// the environment it is written anew.
@@ -138,6 +145,110 @@ fn every_exit_code_is_in_the_table() {
         writeln!(table, "| {} | {meaning} |", code.number()).unwrap();
     }
     check("exit-codes", &table);
+}
+
+/// What a field holds, in words.
+fn kind(value: &ValueSchema) -> String {
+    let word = match value {
+        ValueSchema::Any => "any JSON",
+        ValueSchema::Text
+        | ValueSchema::Word
+        | ValueSchema::Like(..)
+        | ValueSchema::OneOf(_)
+        | ValueSchema::PushType => "string",
+        ValueSchema::Flag => "boolean",
+        ValueSchema::Integer(..) => "integer",
+        ValueSchema::Number { .. } => "number",
+        ValueSchema::Time => "integer or string",
+        ValueSchema::Platform | ValueSchema::Priority => "string or integer",
+        ValueSchema::Targets => "array of strings, or one string",
+        ValueSchema::Texts => "array of strings",
+        ValueSchema::Pairs => "array of `{\"key\":…,\"val\":…}`",
+        ValueSchema::Object | ValueSchema::Members(_) | ValueSchema::Google(_) => "object",
+        ValueSchema::Either(one, other) => return format!("{} or {}", kind(one), kind(other)),
+    };
+    word.to_owned()
+}
+
+#[test]
+fn every_field_of_a_notification_is_in_the_tables() {
+    for (name, is_read_at_once) in [("fields", true), ("native-fields", false)] {
+        let mut table =
+            String::from("| Request field | Type | Provider | Meaning |\n|---|---|---|---|\n");
+        let fields = REQUEST_FIELDS.iter();
+        for field in fields.filter(|field| field.is_read_at_once == is_read_at_once) {
+            let provider = match field.providers {
+                [] => "neither",
+                [Provider::Apns] => "APNs",
+                [Provider::Fcm] => "FCM",
+                _ => "both",
+            };
+            let (name, kind, meaning) = (field.name, kind(&field.value), cell(field.meaning));
+            writeln!(table, "| `{name}` | {kind} | {provider} | {meaning} |").unwrap();
+        }
+        check(name, &table);
+    }
+}
+
+#[test]
+fn every_operation_of_the_api_is_with_the_right_that_it_needs() {
+    let mut table = String::from("| Right | Requests |\n|---|---|\n");
+    let rights = Right::ALL.map(|right| (Some(right), format!("`{}`", right.word())));
+    for (right, name) in rights
+        .into_iter()
+        .chain([(None, "any, or none".to_owned())])
+    {
+        let operations = PATHS.iter().flat_map(|item| {
+            let operations = item.operations.iter();
+            let fitting = operations.filter(move |operation| operation.right == right);
+            fitting.map(move |operation| (item, operation))
+        });
+        let told = operations.map(|(item, operation)| {
+            let keyless = if item.needs_no_key {
+                ", also without a key"
+            } else {
+                ""
+            };
+            format!("`{} {}`{keyless}", operation.method, item.path)
+        });
+        let told: Vec<_> = told.collect();
+        writeln!(table, "| {name} | {} |", told.join(", ")).unwrap();
+    }
+    check("rights", &table);
+}
+
+#[test]
+fn every_reason_of_a_rejection_is_in_the_table() {
+    let mut table = String::from("| What is rejected | Pointer | `error` |\n|---|---|---|\n");
+    for reason in REJECTION_REASONS {
+        let errors = reason.errors.iter().map(|error| format!("`{error}`"));
+        let errors = errors.collect::<Vec<_>>().join(", ");
+        let note = if reason.note.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", reason.note)
+        };
+        let (what, pointer) = (cell(reason.what), reason.pointer);
+        writeln!(table, "| {what} | {pointer} | {errors}{note} |").unwrap();
+    }
+    check("reasons", &table);
+}
+
+#[test]
+fn every_status_of_the_api_is_in_the_table_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/doc/sterna-api.7.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (_, table) = page.split_once("| Status | When | `message` |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let cells = table.lines().filter_map(|row| row.split(" | ").next());
+    let numbers = cells.flat_map(|cell| cell.trim_start_matches("| ").split(", "));
+    let told: BTreeSet<u16> = numbers.filter_map(|number| number.parse().ok()).collect();
+    let operations = PATHS.iter().flat_map(|item| item.operations);
+    let statuses = operations.flat_map(|operation| operation.statuses);
+    let mut known: BTreeSet<u16> = statuses.chain(&STATUSES_OF_ANY).copied().collect();
+    // Of no path of the API.
+    known.insert(301);
+    assert_eq!(told, known);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::Value;
+use sterna::api::paths::STATUSES_OF_ANY;
+use sterna::api::route::Route;
 
 use super::PATIENCE;
 use super::daemon::Address;
@@ -94,7 +96,9 @@ impl Client {
     /// the answer.
     pub(crate) fn request(&mut self, method: &str, target: &str, body: &[u8]) -> Reply {
         self.send(&request(method, target, body));
-        self.reply_to(method)
+        let reply = self.reply_to(method);
+        check_documented(method, target, reply.status);
+        reply
     }
 
     /// The next answer.
@@ -173,6 +177,16 @@ impl Client {
         }
         self.unread.extend_from_slice(&buffer[..bytes]);
         Ok(())
+    }
+}
+
+/// No operation answers with a status that the document of the API does not have for it.
+fn check_documented(method: &str, target: &str, status: u16) {
+    let (_, _, item) = Route::of(target);
+    if let Some(operation) = item.and_then(|item| item.operation(method)) {
+        let known = operation.statuses.iter().chain(&STATUSES_OF_ANY);
+        let is_known = known.into_iter().any(|known| *known == status);
+        assert!(is_known, "{method} {target}: {status} is not documented");
     }
 }
 

@@ -6,7 +6,8 @@
 use serde::de::Deserialize as _;
 use serde_json::value::RawValue;
 
-use super::super::request::{is_json, names};
+use super::super::request::{NOTIFICATIONS, REQUEST_FIELDS, STRICT, is_json, names};
+use crate::provider::ValueSchema;
 
 /// What is expected somewhere. `null` is fine everywhere.
 pub(super) struct ValueShape {
@@ -17,8 +18,8 @@ pub(super) struct ValueShape {
 
 /// A type of JSON, as far as it matters.
 pub(super) enum Form {
-    /// What its members are; others are not looked at.
-    Object(&'static [(&'static str, ValueShape)]),
+    /// What its members are, by their names; others are not looked at.
+    Object(fn(&str) -> Option<&'static ValueShape>),
     Array(&'static ValueShape),
     Text,
     /// An array of strings, or one string.
@@ -89,7 +90,7 @@ impl<'t> JsonWalk<'t> {
         let first = self.peek();
         let begin = self.rest;
         let fits = match (&shape.form, first) {
-            (Form::Object(fields), Some('{')) => return self.object(fields),
+            (Form::Object(fields), Some('{')) => return self.object(*fields),
             (Form::Array(item), Some('[')) => return self.array(item),
             (Form::Texts, Some('[')) => return self.array(&TEXT),
             (Form::TextOrObject, Some('{')) => self.skip().map(|_| true)?,
@@ -118,7 +119,7 @@ impl<'t> JsonWalk<'t> {
         }
     }
 
-    fn object(&mut self, fields: &'static [(&'static str, ValueShape)]) -> Result<(), What<'t>> {
+    fn object(&mut self, fields: fn(&str) -> Option<&'static ValueShape>) -> Result<(), What<'t>> {
         self.take('{')?;
         if self.take('}').is_ok() {
             return Ok(());
@@ -129,13 +130,13 @@ impl<'t> JsonWalk<'t> {
             };
             let name = self.skip()?;
             let name: String = serde_json::from_str(name).map_err(|_| What::Syntax)?;
-            let field = fields.iter().find(|(field, _)| names(&name, field));
-            self.path.push(match field {
+            let shape = fields(&name);
+            self.path.push(match shape {
                 Some(_) => Step::Field(name),
                 None => Step::Other(name),
             });
             self.take(':')?;
-            self.value(field.map(|(_, shape)| shape))?;
+            self.value(shape)?;
             self.path.pop();
             if self.take('}').is_ok() {
                 return Ok(());
@@ -185,39 +186,35 @@ impl<'t> JsonWalk<'t> {
 /// The body of a `POST /push`.
 pub(super) const BODY: ValueShape = ValueShape {
     expected: "an object {\"notifications\":[…]}",
-    form: Form::Object(&[("notifications", NOTIFICATIONS), ("strict", FLAG)]),
-};
-
-const NOTIFICATIONS: ValueShape = ValueShape {
-    expected: "an array of notifications",
-    form: Form::Array(&ValueShape {
-        expected: "an object",
-        form: Form::Object(NOTIFICATION),
+    form: Form::Object(|name| {
+        let is_flag = names(name, STRICT);
+        (is_flag || names(name, NOTIFICATIONS)).then_some(if is_flag { &FLAG } else { &LIST })
     }),
 };
 
-/// As [`Asked`](super::super::request::Asked) has them.
-const NOTIFICATION: &[(&str, ValueShape)] = &[
-    ("token", TOKENS),
-    ("tokens", TOKENS),
-    ("platform", PLATFORM),
-    ("message", TEXT),
-    ("identifier", TEXT),
-    ("title", TEXT),
-    ("subtitle", TEXT),
-    ("category", TEXT),
-    ("sound", SOUND),
-    ("push_type", TEXT),
-    ("collapse_key", TEXT),
-    ("priority", WORD),
-    ("badge", INTEGER),
-    ("expiry", INTEGER),
-    ("time_to_live", INTEGER),
-    ("content_available", FLAG),
-    ("mutable_content", FLAG),
-    ("delay_while_idle", FLAG),
-    ("extend", EXTEND),
-];
+const LIST: ValueShape = ValueShape {
+    expected: "an array of notifications",
+    form: Form::Array(&ValueShape {
+        expected: "an object",
+        form: Form::Object(of_field),
+    }),
+};
+
+/// What is expected of a field that is read with the body.
+fn of_field(name: &str) -> Option<&'static ValueShape> {
+    let mut read = REQUEST_FIELDS.iter().filter(|field| field.is_read_at_once);
+    let field = read.find(|field| names(name, field.name))?;
+    Some(match field.value {
+        ValueSchema::Targets => &TOKENS,
+        ValueSchema::Platform => &PLATFORM,
+        ValueSchema::Priority => &WORD,
+        ValueSchema::Integer(..) => &INTEGER,
+        ValueSchema::Flag => &FLAG,
+        ValueSchema::Pairs => &EXTEND,
+        ValueSchema::Either(..) => &SOUND,
+        _ => &TEXT,
+    })
+}
 
 const TOKENS: ValueShape = ValueShape {
     expected: "an array of strings",
@@ -246,7 +243,7 @@ const EXTEND: ValueShape = ValueShape {
     expected: "an array of {\"key\":…,\"val\":…}",
     form: Form::Array(&ValueShape {
         expected: "an object {\"key\":…,\"val\":…}",
-        form: Form::Object(&[("key", TEXT)]),
+        form: Form::Object(|name| names(name, "key").then_some(&TEXT)),
     }),
 };
 

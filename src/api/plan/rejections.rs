@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::super::apps::NoLane;
+use super::reasons::NO_TOKEN;
 use crate::provider;
 
 /// The rejected parts of a request: the first ones, as many as an answer has room for, the number
@@ -180,9 +181,6 @@ impl<T: Into<Cow<'static, str>>> From<T> for NotPushed {
         }
     }
 }
-
-/// What is said of a notification without device tokens.
-pub(super) const NO_TOKEN: &str = "no token";
 
 /// Our limit: bytes of the entries of `rejected` in an answer, some 10,000. A body of nothing but
 /// empty tokens has over a million, and its answer would be twenty times its size.

@@ -62,9 +62,6 @@ impl Service {
 
     /// `PUT /config/pushers?max=N`.
     pub(super) fn pushers(&self, head: &Head, query: &str) -> Reply {
-        if &*head.method != "PUT" {
-            return Reply::message(400, "method must be PUT");
-        }
         let Ok(value) = first_value(query, "max") else {
             let text = "query string of /config/pushers could not be parsed";
             self.lines.error(text, "", head.id());
@@ -99,9 +96,6 @@ impl Service {
 
     /// `DELETE /pushes?identifier=…`.
     pub(super) fn purge(&self, head: &Head, query: &str) -> Reply {
-        if &*head.method != "DELETE" {
-            return Reply::message(400, "method must be DELETE");
-        }
         let Ok(identifier) = first_value(query, "identifier") else {
             return Reply::message(400, "url parameters could not be parsed");
         };
@@ -160,9 +154,6 @@ impl Service {
 
     /// `PUT /lanes/{name}/pause` and `…/resume`.
     pub(super) fn order(&self, head: &Head, name: &str, order: Order) -> Reply {
-        if &*head.method != "PUT" {
-            return Reply::message(400, "method must be PUT");
-        }
         let lanes = self.lanes.get();
         let rights = self.rights(head);
         let is_reached = |lane: &LaneId| rights.reach(lane.app());

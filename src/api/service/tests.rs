@@ -1,5 +1,6 @@
 mod admission;
 mod health;
+mod statuses;
 
 use proptest::prelude::*;
 

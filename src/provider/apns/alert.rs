@@ -6,27 +6,37 @@ use serde_json::value::RawValue;
 
 use super::object::Object;
 use crate::provider::said::{Members, SaidValue};
-use crate::provider::{Fault, Unused};
+use crate::provider::{Fault, SchemaMember, Unused, ValueSchema};
 use crate::push::Notification;
 
-/// What a member of an alert is.
-#[derive(Clone, Copy)]
-enum MemberType {
-    Text,
-    Texts,
-}
+/// Apple's members of an alert.
+const ALERT_MEMBERS: &[SchemaMember] = &[
+    SchemaMember::of("title", ValueSchema::Text),
+    SchemaMember::of("subtitle", ValueSchema::Text),
+    SchemaMember::of("body", ValueSchema::Text),
+    SchemaMember::of("title-loc-key", ValueSchema::Text),
+    SchemaMember::of("title-loc-args", ValueSchema::Texts),
+    SchemaMember::of("subtitle-loc-key", ValueSchema::Text),
+    SchemaMember::of("subtitle-loc-args", ValueSchema::Texts),
+    SchemaMember::of("loc-key", ValueSchema::Text),
+    SchemaMember::of("loc-args", ValueSchema::Texts),
+    SchemaMember::of("launch-image", ValueSchema::Text),
+    SchemaMember::of("action", ValueSchema::Text),
+    SchemaMember::of("action-loc-key", ValueSchema::Text),
+];
 
-/// Apple's members of an alert, less the three texts that notifications have as fields too.
-const MEMBERS: [(&str, MemberType); 9] = [
-    ("title-loc-key", MemberType::Text),
-    ("title-loc-args", MemberType::Texts),
-    ("subtitle-loc-key", MemberType::Text),
-    ("subtitle-loc-args", MemberType::Texts),
-    ("loc-key", MemberType::Text),
-    ("loc-args", MemberType::Texts),
-    ("launch-image", MemberType::Text),
-    ("action", MemberType::Text),
-    ("action-loc-key", MemberType::Text),
+/// What the `alert` of a notification is.
+pub const ALERT_SCHEMA: ValueSchema =
+    ValueSchema::Either(&ValueSchema::Text, &ValueSchema::Members(ALERT_MEMBERS));
+
+/// The texts that notifications have as fields too, by their names in an alert.
+const TEXTS: [&str; 3] = ["title", "subtitle", "body"];
+
+/// Members of a sound, of which it has one at least.
+pub const SOUND_MEMBERS: &[SchemaMember] = &[
+    SchemaMember::of("critical", ValueSchema::Flag),
+    SchemaMember::of("name", ValueSchema::Word),
+    SchemaMember::of("volume", ValueSchema::Number { is_fraction: true }),
 ];
 
 /// The arguments that are of no use without their key.
@@ -149,23 +159,22 @@ pub(super) fn alert(
             object.add(name, &text);
         }
     }
-    for (name, kind) in MEMBERS {
-        let Some(said) = members.get(name) else {
+    for SchemaMember { name, value, .. } in ALERT_MEMBERS {
+        let Some(said) = members.get(*name).filter(|_| !TEXTS.contains(name)) else {
             continue;
         };
-        let lacks = |(args, key): &(&str, &str)| *args == name && !members.contains_key(*key);
-        match kind {
-            MemberType::Text => object.add(name, &said.text()?),
-            MemberType::Texts if ARGUMENTS.iter().any(lacks) => {
+        let lacks = |(args, key): &(&str, &str)| args == name && !members.contains_key(*key);
+        match value {
+            ValueSchema::Texts if ARGUMENTS.iter().any(lacks) => {
                 said.texts()?;
                 unused.note_part(said.at());
             }
-            MemberType::Texts => object.add(name, &said.texts()?),
+            ValueSchema::Texts => object.add(name, &said.texts()?),
+            _ => object.add(name, &said.text()?),
         }
     }
     for (name, said) in &members {
-        let is_known = MEMBERS.iter().any(|(known, _)| known == name)
-            || ["title", "subtitle", "body"].contains(&&**name);
+        let is_known = ALERT_MEMBERS.iter().any(|known| known.name == name);
         let is_sound = name == "sound" && of_activity.is_some();
         if !is_known && !is_sound {
             unused.note_part(said.at());
@@ -232,8 +241,8 @@ pub(super) fn sound(said: &SaidValue<'_>) -> Result<Vec<u8>, Fault> {
         }
         object.add_json("volume", volume.json().as_bytes());
     }
-    let known = ["critical", "name", "volume"];
-    if let Some((_, other)) = members.iter().find(|(name, _)| !known.contains(&&***name)) {
+    let is_known = |name: &str| SOUND_MEMBERS.iter().any(|known| known.name == name);
+    if let Some((_, other)) = members.iter().find(|(name, _)| !is_known(name)) {
         return Err(other.fault("is no member of a sound: critical, name and volume are"));
     }
     if object.is_empty() {

@@ -1,7 +1,7 @@
 //! The header fields of a notification's requests to APNs that its caller has a say in: fields of
 //! the notification, and those under `apns.headers`, which go out as they are given.
 
-use super::push_type::{ALERT, BACKGROUND, PUSH_TYPES, push_type_of};
+use super::push_type::{ALERT, BACKGROUND, push_type_of, push_types};
 use crate::moment::Moment;
 use crate::provider::Fault;
 use crate::provider::said::{Members, SaidValue};
@@ -249,7 +249,7 @@ pub fn check_push_type(word: &str) -> Result<(), Fault> {
     if word.is_empty() || push_type_of(word).is_some() {
         return Ok(());
     }
-    let words = PUSH_TYPES.map(|(_, word, _)| word).join(", ");
+    let words = push_types().collect::<Vec<_>>().join(", ");
     Err(Fault {
         pointer: "push_type".into(),
         error: format!(

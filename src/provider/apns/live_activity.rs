@@ -1,29 +1,32 @@
 //! `aps` of a push for a Live Activity.
 
-use super::alert::{alert, by_apples_names, json, sound};
+use super::alert::{ALERT_SCHEMA, alert, by_apples_names, json, sound};
 use super::object::Object;
 use crate::moment::Moment;
 use crate::provider::said::{Members, SaidValue};
-use crate::provider::{Fault, Unused};
+use crate::provider::{Fault, SchemaMember, Unused, ValueSchema};
 use crate::push::Notification;
 
-/// What a Live Activity's push has beside its alert.
-const MEMBERS: [&str; 11] = [
-    "event",
-    "content-state",
-    "timestamp",
-    "stale-date",
-    "dismissal-date",
-    "relevance-score",
-    "attributes-type",
-    "attributes",
-    "input-push-token",
-    "input-push-channel",
-    "alert",
+/// What a Live Activity's push has.
+pub const LIVE_ACTIVITY_MEMBERS: &[SchemaMember] = &[
+    SchemaMember::needed("event", ValueSchema::OneOf(&LIVE_ACTIVITY_EVENTS)),
+    SchemaMember::of("content-state", ValueSchema::Object),
+    SchemaMember::of("timestamp", ValueSchema::Time),
+    SchemaMember::of("stale-date", ValueSchema::Time),
+    SchemaMember::of("dismissal-date", ValueSchema::Time),
+    SchemaMember::of(
+        "relevance-score",
+        ValueSchema::Number { is_fraction: false },
+    ),
+    SchemaMember::of("attributes-type", ValueSchema::Word),
+    SchemaMember::of("attributes", ValueSchema::Object),
+    SchemaMember::of("input-push-token", ValueSchema::Flag),
+    SchemaMember::of("input-push-channel", ValueSchema::Word),
+    SchemaMember::of("alert", ALERT_SCHEMA),
 ];
 
 /// What happens to the activity.
-const EVENTS: [&str; 3] = ["start", "update", "end"];
+pub const LIVE_ACTIVITY_EVENTS: [&str; 3] = ["start", "update", "end"];
 
 /// What goes with one event only.
 const OF_EVENT: [(&str, &str); 5] = [
@@ -48,7 +51,7 @@ pub(super) fn add_aps(
     let members = by_apples_names(&activity)?;
     let unknown = members
         .iter()
-        .filter(|(name, _)| !MEMBERS.contains(&&***name));
+        .filter(|(name, _)| !LIVE_ACTIVITY_MEMBERS.iter().any(|it| it.name == **name));
     for (_, said) in unknown {
         unused.note_part(said.at());
     }
@@ -56,7 +59,7 @@ pub(super) fn add_aps(
         let said = members.get(&*name.replace('_', "-"));
         said.ok_or_else(|| activity.fault(format!("must have {name}{why}")))
     };
-    let event = needed("event", "")?.one_of(&EVENTS)?;
+    let event = needed("event", "")?.one_of(&LIVE_ACTIVITY_EVENTS)?;
     for (name, of) in OF_EVENT {
         if let Some(said) = members.get(name).filter(|_| event != of) {
             return Err(said.fault(format!("goes with the event {of} only")));

@@ -211,7 +211,7 @@ fn add_rest(notification: &Notification, aps: &mut Object) -> Result<(), Fault> 
         }
     }
     if let Some(said) = native("interruption_level") {
-        aps.add("interruption-level", said.one_of(&LEVELS)?);
+        aps.add("interruption-level", said.one_of(&INTERRUPTION_LEVELS)?);
     }
     if let Some(said) = native("relevance_score") {
         if !(0.0..=1.0).contains(&said.number()?) {
@@ -229,7 +229,7 @@ fn add_rest(notification: &Notification, aps: &mut Object) -> Result<(), Fault> 
 }
 
 /// Apple's interruption levels.
-const LEVELS: [&str; 4] = ["passive", "active", "time-sensitive", "critical"];
+pub const INTERRUPTION_LEVELS: [&str; 4] = ["passive", "active", "time-sensitive", "critical"];
 
 /// The category, if it was said by the name that it has for both providers.
 fn category(notification: &Notification) -> Result<Option<String>, Fault> {

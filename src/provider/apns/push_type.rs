@@ -38,6 +38,11 @@ pub fn push_type_of(word: &str) -> Option<PushType> {
     known.map(|(push_type, ..)| *push_type)
 }
 
+/// The words of all that are known.
+pub fn push_types() -> impl Iterator<Item = &'static str> {
+    PUSH_TYPES.iter().map(|(_, word, _)| *word)
+}
+
 /// `apns-push-type`, and what the topic ends with; nothing of one that is not known.
 pub(super) fn word_and_suffix(push_type: PushType) -> Option<(&'static str, &'static str)> {
     let known = PUSH_TYPES.iter().find(|(known, ..)| *known == push_type);

@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::Instant;
 
+use super::statuses::site_with_journal;
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
 use crate::api::plan::UNSENT_LOGGED_MAX;
-use crate::backlog::{Backlog, Purged, PushState};
+use crate::backlog::{Purged, PushState};
 use crate::delivery::outcome::Settlement;
 use crate::delivery::register::{Marks, Remembered};
 use crate::push::End;
@@ -20,7 +21,7 @@ impl Web {
     }
 }
 
-fn keyed(key: &str, body: &str) -> String {
+pub(super) fn keyed(key: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST /push HTTP/1.1\r\nHost: a\r\nIdempotency-Key: {key}\r\n\
@@ -249,14 +250,9 @@ fn a_purge_that_a_crash_would_undo_says_so() {
 
 #[test]
 fn a_purge_that_is_not_kept_or_that_cannot_be_remembered_is_no_success() {
-    let site = site(Some(10), None);
-    let (register, backlog) = (&site.host.register, &site.service.backlog);
-    let files = backlog.open_with_one_left();
-    register.set_backlog(Arc::<Backlog>::clone(backlog));
-    let (told, backlog) = (Arc::clone(register), Arc::clone(backlog));
-    let logs = &site.service.whereabouts.logs;
-    logs.on_written(move |access, error| told.written(access, error));
-    let mut web = web(site);
+    let site = site_with_journal();
+    let (files, backlog) = (site.1, Arc::clone(&site.0.service.backlog));
+    let mut web = web(site.0);
     let two = ["sale", "offer"].map(|name| {
         format!(r#"{{"token":["a"],"platform":1,"message":"m","identifier":"{name}"}}"#)
     });
@@ -503,7 +499,7 @@ fn while_the_journal_is_read_no_push_is_taken() {
 }
 
 /// Has a push that is not queued have ended.
-fn settled(web: &Web, id: u64, settlement: Settlement) {
+pub(super) fn settled(web: &Web, id: u64, settlement: Settlement) {
     let ended = Remembered {
         id: PushId(id),
         lane: LaneId::IOS,

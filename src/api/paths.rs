@@ -1,0 +1,415 @@
+//! The paths of the API: what each may be asked, with which right, and with what statuses it
+//! answers. Requests find their route here, and the document of the API is made from it.
+//!
+//! Pure: no I/O, no clock.
+
+use super::rights::Right;
+use crate::push::PushId;
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/push`.
+    Push,
+    /// `/api/push`, as gorush's callers post it.
+    GorushPush,
+    /// `/push/{id}`, if that is the number of a push.
+    PushState(Option<PushId>),
+    /// `/stat/app`.
+    StatApp,
+    /// `/stat/go`, under Gaurun's keys.
+    StatGo,
+    /// `/stat/runtime`, under proper keys.
+    StatRuntime,
+    /// `/config`.
+    Config,
+    /// `/config/pushers`.
+    Pushers,
+    /// `/pushes`.
+    Pushes,
+    /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
+    Lane {
+        /// What the lane is called.
+        name: Box<str>,
+        /// What it is told.
+        order: Order,
+    },
+    /// `/healthz`.
+    Health,
+    /// `/openapi.json`.
+    OpenApi,
+    /// An unclean path: the clean one to go to.
+    Redirect(String),
+    /// No such page.
+    Unknown,
+    /// A target that is no URL.
+    Malformed,
+}
+
+/// What an operator tells a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Sends nothing more until told otherwise.
+    Pause,
+    /// Sends again.
+    Resume,
+}
+
+/// A path of the API.
+#[derive(Debug)]
+pub struct PathItem {
+    /// As it is written, with the name of what varies in braces, if something does.
+    pub path: &'static str,
+    /// What may be asked of it.
+    pub operations: &'static [PathOperation],
+    /// Whether it is for those without an API key, too.
+    pub needs_no_key: bool,
+    /// Whether it answers to any method, as Gaurun's pages did.
+    pub takes_any_method: bool,
+    /// Whether it is about the daemon as a whole, so that an API key for some apps is not good for
+    /// it.
+    pub is_of_all_apps: bool,
+    /// The route to it, by what stands in the place of what varies.
+    pub route: fn(&str) -> Route,
+}
+
+/// A method of a path.
+#[derive(Debug)]
+pub struct PathOperation {
+    /// In upper case; `GET` is `HEAD`, too.
+    pub method: &'static str,
+    /// The right that it needs; `None` for what any API key is good for, if one is asked for.
+    pub right: Option<Right>,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// The parameter of its query that it must have.
+    pub query: Option<&'static str>,
+    /// What it takes.
+    pub takes: Option<PathBody>,
+    /// What it answers with 200.
+    pub answers: PathBody,
+    /// Its statuses beside those of [`STATUSES_OF_ANY`].
+    pub statuses: &'static [u16],
+}
+
+/// A body, by the name of its schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathBody {
+    /// Notifications.
+    PushRequest,
+    /// One of them.
+    Notification,
+    /// Notifications as gorush's callers write them.
+    GorushRequest,
+    /// One of those.
+    GorushNotification,
+    /// What became of each part of a request for pushes.
+    PushAnswer,
+    /// The same, in gorush's words.
+    GorushAnswer,
+    /// Where a push is.
+    PushState,
+    /// A message, and what belongs to it.
+    Message,
+    /// Figures, or the configuration.
+    Figures,
+}
+
+const fn operation(
+    method: &'static str,
+    right: Option<Right>,
+    answers: PathBody,
+    statuses: &'static [u16],
+    summary: &'static str,
+) -> PathOperation {
+    PathOperation {
+        method,
+        right,
+        summary,
+        query: None,
+        takes: None,
+        answers,
+        statuses,
+    }
+}
+
+const fn item(
+    path: &'static str,
+    route: fn(&str) -> Route,
+    operations: &'static [PathOperation],
+) -> PathItem {
+    PathItem {
+        path,
+        operations,
+        needs_no_key: false,
+        takes_any_method: false,
+        is_of_all_apps: false,
+        route,
+    }
+}
+
+const PUSH: Option<Right> = Some(Right::Push);
+const READ: Option<Right> = Some(Right::Read);
+const OPERATE: Option<Right> = Some(Right::Operate);
+
+/// Statuses of any request, whatever its path: what is wrong with its HTTP, with who asks, or with
+/// the room that there is for it.
+pub const STATUSES_OF_ANY: [u16; 9] = [400, 401, 403, 408, 413, 417, 431, 503, 505];
+
+/// Statuses of a request for pushes.
+const OF_PUSHES: &[u16] = &[200, 409, 415, 422, 500];
+
+/// The paths, in the order of the documentation.
+pub static PATHS: &[PathItem] = &[
+    item(
+        "/push",
+        |_| Route::Push,
+        &[PathOperation {
+            takes: Some(PathBody::PushRequest),
+            ..operation(
+                "POST",
+                PUSH,
+                PathBody::PushAnswer,
+                OF_PUSHES,
+                "Takes notifications, each for any number of devices.",
+            )
+        }],
+    ),
+    item(
+        "/api/push",
+        |_| Route::GorushPush,
+        &[PathOperation {
+            takes: Some(PathBody::GorushRequest),
+            ..operation(
+                "POST",
+                PUSH,
+                PathBody::GorushAnswer,
+                OF_PUSHES,
+                "Takes notifications as gorush's callers post them.",
+            )
+        }],
+    ),
+    item(
+        "/push/{id}",
+        |id| Route::PushState(push_id(id)),
+        &[
+            operation(
+                "GET",
+                READ,
+                PathBody::PushState,
+                &[200, 404],
+                "Tells where a push is, or how it ended.",
+            ),
+            operation(
+                "DELETE",
+                OPERATE,
+                PathBody::Message,
+                &[200, 404, 409, 500],
+                "Settles one push as failed, wherever it is.",
+            ),
+        ],
+    ),
+    PathItem {
+        takes_any_method: true,
+        ..item(
+            "/stat/app",
+            |_| Route::StatApp,
+            &[operation(
+                "GET",
+                READ,
+                PathBody::Figures,
+                &[200],
+                "Tells what is queued, in flight and settled, by lane.",
+            )],
+        )
+    },
+    PathItem {
+        takes_any_method: true,
+        is_of_all_apps: true,
+        ..item(
+            "/stat/runtime",
+            |_| Route::StatRuntime,
+            &[operation(
+                "GET",
+                READ,
+                PathBody::Figures,
+                &[200],
+                "Tells figures of the process.",
+            )],
+        )
+    },
+    PathItem {
+        takes_any_method: true,
+        is_of_all_apps: true,
+        ..item(
+            "/stat/go",
+            |_| Route::StatGo,
+            &[operation(
+                "GET",
+                READ,
+                PathBody::Figures,
+                &[200],
+                "Tells the same under Gaurun's keys.",
+            )],
+        )
+    },
+    PathItem {
+        is_of_all_apps: true,
+        ..item(
+            "/config",
+            |_| Route::Config,
+            &[operation(
+                "GET",
+                READ,
+                PathBody::Figures,
+                &[200],
+                "Shows the configuration in force, without secrets.",
+            )],
+        )
+    },
+    PathItem {
+        is_of_all_apps: true,
+        ..item(
+            "/config/pushers",
+            |_| Route::Pushers,
+            &[PathOperation {
+                query: Some("max"),
+                ..operation(
+                    "PUT",
+                    OPERATE,
+                    PathBody::Message,
+                    &[200],
+                    "Changes the streams in flight per connection.",
+                )
+            }],
+        )
+    },
+    item(
+        "/lanes/{lane}/pause",
+        |name| told(name, Order::Pause),
+        &[operation(
+            "PUT",
+            OPERATE,
+            PathBody::Message,
+            &[200, 404],
+            "Stops sending: what is accepted waits.",
+        )],
+    ),
+    item(
+        "/lanes/{lane}/resume",
+        |name| told(name, Order::Resume),
+        &[operation(
+            "PUT",
+            OPERATE,
+            PathBody::Message,
+            &[200, 404],
+            "Starts sending again.",
+        )],
+    ),
+    item(
+        "/pushes",
+        |_| Route::Pushes,
+        &[PathOperation {
+            query: Some("identifier"),
+            ..operation(
+                "DELETE",
+                OPERATE,
+                PathBody::Message,
+                &[200, 500],
+                "Settles the waiting pushes of that identifier as failed.",
+            )
+        }],
+    ),
+    PathItem {
+        needs_no_key: true,
+        takes_any_method: true,
+        ..item(
+            "/healthz",
+            |_| Route::Health,
+            &[operation(
+                "GET",
+                None,
+                PathBody::Message,
+                &[200],
+                "Tells whether the daemon takes pushes; needs no API key.",
+            )],
+        )
+    },
+    item(
+        "/openapi.json",
+        |_| Route::OpenApi,
+        &[operation(
+            "GET",
+            None,
+            PathBody::Figures,
+            &[200],
+            "Shows this document; any API key is good for it.",
+        )],
+    ),
+];
+
+impl PathItem {
+    /// What stands before and behind what varies in it, and whether something does.
+    fn parts(&self) -> (&'static str, &'static str, bool) {
+        let varying = self.path.split_once('{');
+        let parts = varying.and_then(|(before, rest)| Some((before, rest.split_once('}')?.1)));
+        parts.map_or((self.path, "", false), |(before, behind)| {
+            (before, behind, true)
+        })
+    }
+
+    /// The name of what varies in it, if something does.
+    pub fn parameter(&self) -> Option<&'static str> {
+        let (_, rest) = self.path.split_once('{')?;
+        Some(rest.split_once('}')?.0)
+    }
+
+    /// The route of a path, if it is one of these.
+    fn route_of(&self, path: &str) -> Option<Route> {
+        let (before, behind, varies) = self.parts();
+        let varying = path.strip_prefix(before)?.strip_suffix(behind)?;
+        (varying.is_empty() != varies).then(|| (self.route)(varying))
+    }
+
+    /// The right that a method needs; of one that is not known here, that of the first.
+    pub fn right(&self, method: &str) -> Option<Right> {
+        let operation = self.operation(method).or(self.operations.first())?;
+        operation.right
+    }
+
+    /// The operation of a method, if it is one of these.
+    pub fn operation(&self, method: &str) -> Option<&'static PathOperation> {
+        let method = if method == "HEAD" { "GET" } else { method };
+        let mut all = self.operations.iter();
+        all.find(|operation| operation.method == method)
+    }
+
+    /// Why a method is none of these, if so.
+    pub fn refused_method(&self, method: &str) -> Option<String> {
+        if self.takes_any_method || self.operation(method).is_some() {
+            return None;
+        }
+        let known = self.operations.iter().map(|operation| operation.method);
+        let known = known.collect::<Vec<_>>().join(" or ");
+        Some(format!("method must be {known}"))
+    }
+}
+
+/// The route to a clean path, and what may be asked there.
+pub(super) fn find(path: &str) -> Option<(Route, &'static PathItem)> {
+    let mut all = PATHS.iter();
+    all.find_map(|item| Some((item.route_of(path)?, item)))
+}
+
+/// The route of what an operator tells a lane; the name of an app's lane has slashes.
+fn told(name: &str, order: Order) -> Route {
+    let name = name.into();
+    Route::Lane { name, order }
+}
+
+/// Digits only, of a number that an id can be.
+fn push_id(text: &str) -> Option<PushId> {
+    let number = text.parse().ok().map(PushId);
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+    number.filter(|id| is_decimal && (1..1 << 53).contains(&id.0))
+}
