@@ -192,11 +192,8 @@ const PARTS_MAX: usize = 16;
 impl Unused {
     /// Adds those of these fields of Gaurun's that say something.
     pub(super) fn note_said(&mut self, notification: &Notification, unused: &[&str]) {
-        // These two make a push without a message a silent one, also for Android.
-        let has_message = !notification.message.trim().is_empty();
-        let push_type = &*notification.push_type;
         let said = [
-            ("message", has_message),
+            ("message", !notification.message.trim().is_empty()),
             ("extend", !notification.extend.is_empty()),
             ("collapse_key", !notification.collapse_key.is_empty()),
             ("priority", !notification.priority.is_empty()),
@@ -206,15 +203,9 @@ impl Unused {
             ("badge", notification.badge.is_some_and(|badge| badge != 0)),
             ("category", !notification.category.is_empty()),
             ("sound", !notification.sound.is_empty()),
-            (
-                "content_available",
-                notification.content_available && has_message,
-            ),
+            ("content_available", notification.content_available),
             ("mutable_content", notification.mutable_content),
-            (
-                "push_type",
-                !push_type.is_empty() && (has_message || push_type != "background"),
-            ),
+            ("push_type", !notification.push_type.is_empty()),
             ("expiry", notification.expiry != 0),
             ("delay_while_idle", notification.delay_while_idle),
         ];

@@ -99,17 +99,12 @@ pub(super) fn build(
     Ok(Built::of(envelope, content, is_idle))
 }
 
-/// Adds those of Gaurun's fields that have no place in a payload. What wakes the app is among them
-/// here, whether there is a message or not, and so is a badge of 0, which clears the icon.
+/// Adds those of Gaurun's fields that have no place in a payload: a badge of 0, too, which clears
+/// the icon.
 fn note_in_vain(notification: &Notification, in_vain: &[&str], unused: &mut Unused) {
     unused.note_said(notification, in_vain);
-    for (name, is_said) in [
-        ("content_available", notification.content_available),
-        ("badge", notification.badge.is_some()),
-    ] {
-        if is_said && in_vain.contains(&name) && !unused.fields.contains(&name) {
-            unused.fields.push(name);
-        }
+    if notification.badge == Some(0) && in_vain.contains(&"badge") {
+        unused.fields.push("badge");
     }
 }
 

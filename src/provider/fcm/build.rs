@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::common::{
-    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, own_lifetime, priority,
+    SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
+    own_lifetime, priority,
 };
 use super::fields::{MessageFields, MessageValue, write_texts};
 use super::given::as_given;
@@ -57,14 +58,10 @@ const BESIDE_GIVEN: [&str; 7] = [
 ];
 
 /// Gaurun's fields that have no effect.
-const UNUSED: &[&str] = &[
-    "subtitle",
-    "content_available",
-    "mutable_content",
-    "push_type",
-    "expiry",
-    "delay_while_idle",
-];
+const UNUSED: &[&str] = &["subtitle", "mutable_content", "expiry", "delay_while_idle"];
+
+/// Gaurun's fields that have an effect only where they make a push without a message a silent one.
+const WAKING: &[&str] = &["content_available", "push_type"];
 
 /// Gaurun's fields that have none where the app shows what it gets.
 const UNUSED_IN_DATA: &[&str] = &["title", "badge", "category", "sound"];
@@ -98,6 +95,7 @@ pub(super) fn build(
     let native = &notification.native;
     if let Some(given) = SaidValue::of(native, "fcm") {
         unused.note_said(notification, UNUSED_BESIDE_GIVEN);
+        unused.note_said(notification, WAKING);
         unused.note_native(notification, |name| !BESIDE_GIVEN.contains(&name));
         let (content, lifetime) = as_given(&given, notification, kind, now, unused)?;
         envelope.lifetime = lifetime;
@@ -111,6 +109,11 @@ pub(super) fn build(
     });
     if !shows {
         unused.note_said(notification, UNUSED_IN_DATA);
+    }
+    if shows || !is_silent(notification) {
+        unused.note_said(notification, WAKING);
+    } else if !matches!(&*notification.push_type, "" | "background") {
+        unused.fields.push("push_type");
     }
     if native.is_empty() && !shows {
         envelope.lifetime = Lifetime::positive_secs(notification.time_to_live);
@@ -385,6 +388,13 @@ impl<'a> SaidObjects<'a> {
             });
             parts.collect()
         };
+        let apns = self
+            .others
+            .object("apns")
+            .and_then(|apns| apns.get("payload"));
+        if let Some(MessageValue::Json(payload)) = apns {
+            check_apns_payload("apns/payload", payload)?;
+        }
         let own = self.own_notification();
         let parts = SizedParts {
             notification: fields(&self.notification, "notification"),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::target;
 use super::text::whole_secs;
 use crate::moment::Moment;
+use crate::provider::apns::PAYLOAD_MAX;
 use crate::provider::shared::{self, Urgency};
 use crate::provider::{Fault, QUOTE_MAX};
 use crate::push::{Lifetime, Notification, TargetKind};
@@ -208,4 +209,24 @@ pub(super) fn check_size<'a>(
     );
     let pointer = pointer.into();
     Err(Fault { pointer, error })
+}
+
+/// Refuses a payload for iOS, which stands there, if it is larger than APNs takes: by itself, to
+/// which Google adds what the message says beside it, without the blanks that it may have.
+pub(super) fn check_apns_payload(at: &str, json: &str) -> Result<(), Fault> {
+    if json.len() <= PAYLOAD_MAX {
+        return Ok(());
+    }
+    let written = serde_json::from_str::<serde_json::Value>(json);
+    let len = written.map_or(0, |json| json.to_string().len());
+    if len <= PAYLOAD_MAX {
+        return Ok(());
+    }
+    Err(Fault {
+        pointer: at.to_owned().into(),
+        error: format!(
+            "{at} is {len} bytes, and APNs takes at most {PAYLOAD_MAX}: {} too many",
+            len - PAYLOAD_MAX
+        ),
+    })
 }

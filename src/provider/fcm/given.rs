@@ -2,7 +2,8 @@
 //! release.
 
 use super::common::{
-    SizedPart, SizedParts, begin, beside, check_size, end, lifetime, lifetime_field, own_lifetime,
+    SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
+    lifetime_field, own_lifetime,
 };
 use super::target;
 use crate::moment::Moment;
@@ -78,6 +79,10 @@ pub(super) fn as_given(
         unused.fields.push(lifetime_field(notification));
     }
     check_size(&parts.counted(), SizedPart::place)?;
+    let apns = members.get("apns").and_then(|apns| apns.members().ok());
+    if let Some(payload) = apns.as_ref().and_then(|apns| apns.get("payload")) {
+        check_apns_payload(payload.at(), payload.json())?;
+    }
     let mut out = begin(kind);
     let target = u32::try_from(out.len()).unwrap_or(u32::MAX);
     out.push(b'"');

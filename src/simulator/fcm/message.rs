@@ -167,6 +167,15 @@ impl<'de> DeserializeSeed<'de> for Node<'_, 'de> {
         }
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         if raw.starts_with('{') || raw == "null" {
+            let is_for_apns = matches!(
+                self.walk.path.as_slice(),
+                [_, Part::Field("apns"), Part::Field("payload")]
+            );
+            if is_for_apns && written_len(raw) > MAX_APNS_PAYLOAD {
+                return Err(self
+                    .walk
+                    .refused("The payload for APNs is too large.".to_owned()));
+            }
             Ok(())
         } else {
             Err(self.walk.mistyped(*self.kind, raw))
@@ -445,6 +454,15 @@ impl<'de> Visitor<'de> for Node<'_, 'de> {
         walk.path.pop();
         Ok(())
     }
+}
+
+/// Bytes of a payload that APNs takes.
+const MAX_APNS_PAYLOAD: usize = 4_096;
+
+/// Bytes of JSON without blanks.
+fn written_len(json: &str) -> usize {
+    let read = serde_json::from_str::<serde_json::Value>(json);
+    read.map_or(0, |value| value.to_string().len())
 }
 
 /// A key, borrowed where it is plain.

@@ -424,3 +424,30 @@ fn what_is_surely_too_large_is_refused_with_its_largest_part() {
         assert_eq!(of(&format!(r#""fcm":{{"message":{{{message}}}}}"#)), Ok(()));
     }
 }
+
+#[test]
+fn a_payload_for_ios_that_apns_would_not_take_is_refused_by_its_place() {
+    let of = |members: &str| built(members, SHOWN).map(|_| ());
+    // Blanks are Google's to leave out.
+    let payload = |len: usize| {
+        let around = r#"{"aps":{"a":""}}"#.len();
+        format!(
+            r#"{{ "aps" : {{ "a" : "{}" }} }}"#,
+            "x".repeat(len - around)
+        )
+    };
+    for (pointer, before, behind) in [
+        ("apns/payload", r#""apns":{"payload":"#, "}"),
+        (
+            "fcm/message/apns/payload",
+            r#""fcm":{"message":{"apns":{"payload":"#,
+            "}}}",
+        ),
+    ] {
+        let said = |len| format!("{before}{}{behind}", payload(len));
+        assert_eq!(of(&said(4096)), Ok(()), "{pointer}");
+        let fault = of(&said(4097)).unwrap_err();
+        let error = format!("{pointer} is 4097 bytes, and APNs takes at most 4096: 1 too many");
+        assert_eq!((&*fault.pointer, fault.error), (pointer, error));
+    }
+}
