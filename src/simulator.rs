@@ -313,4 +313,6 @@ fn endpoints(
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;

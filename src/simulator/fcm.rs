@@ -297,6 +297,8 @@ fn hash(seed: u64, bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    mod any_body;
+
     use super::{key, project};
 
     #[test]

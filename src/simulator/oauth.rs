@@ -257,7 +257,7 @@ pub(super) enum NotValid {
 
 impl AccessTokens {
     /// Issues an access token that begins so.
-    fn issue(&self, kind: &str, random: u128, now: u64, lifetime: u64) -> String {
+    pub(super) fn issue(&self, kind: &str, random: u128, now: u64, lifetime: u64) -> String {
         let mut token = String::with_capacity(TOKEN_LENGTH);
         token.push_str(kind);
         while token.len() < TOKEN_LENGTH {

@@ -9,20 +9,15 @@ use rcgen::KeyPair;
 use serde_json::json;
 
 use super::super::{Apns, AuthTokens, Session};
-use crate::api::{Apps, Keyless};
-
-use crate::api::content::{check_device_token, content_of};
-use crate::api::plan::{Plan, Rules, plan};
-use crate::api::request::{FIELDS, Trailing, decode};
-use crate::moment::Moment;
-use crate::provider::{self, Addressing as _, Built, Draft, Site, apns};
-use crate::push::{LaneId, Notification, Push, PushId, PushType};
+use crate::api::plan::Planned;
+use crate::provider::{Site, apns};
+use crate::push::{LaneId, PushType};
 use crate::simulator::answer::Standing;
 use crate::simulator::arrival::Arrival;
 use crate::simulator::faults::Answering;
+use crate::simulator::fixture::{self, NOW, NamedValue, Sent, any_members, body, planned};
 use crate::simulator::request::Request;
 
-const NOW: u64 = 1_790_000_000;
 const TOPIC: &str = "org.example";
 
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate().unwrap());
@@ -39,41 +34,10 @@ static BEARER: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn now() -> Moment {
-    Moment {
-        unix: std::time::Duration::from_secs(NOW),
-        ..Moment::now()
-    }
-}
-
-/// What becomes of a body, if it can be read and its notifications are looked at.
-fn planned(body: &str) -> Option<Plan> {
-    let rules = Rules {
-        notification_max: 10,
-        allows_empty_message: false,
-        as_gaurun: false,
-        apps: Apps::default(),
-        check_token: check_device_token,
-        content: Box::new(content_of(|_| Site::default())),
-    };
-    let batch = decode(&mut body.as_bytes().to_vec(), 10, Trailing::Ignored).ok()?;
-    plan(
-        batch,
-        now(),
-        &rules,
-        &Keyless::default(),
-        |_| true,
-        &mut |_| true,
-    )
-    .ok()
-}
-
-/// Header fields, path among them, and body of a request.
-type Sent = (Vec<(String, String)>, Vec<u8>);
-
 /// The first request of a notification.
-fn request(notification: &Notification, built: &Built) -> Sent {
-    let is_mdm = built.envelope.push_type == PushType::Mdm;
+fn request(planned: &Planned) -> Sent {
+    let push_type = planned.built.as_ref().unwrap().envelope.push_type;
+    let is_mdm = push_type == PushType::Mdm;
     let topic = if is_mdm {
         "com.apple.mgmt.External.1"
     } else {
@@ -84,21 +48,7 @@ fn request(notification: &Notification, built: &Built) -> Sent {
         topic: Some(topic.into()),
         ..apns::Address::default()
     };
-    let tokens = ["ab12"].into_iter().collect::<crate::push::DeviceTokens>();
-    let accepted = provider::accept(notification, built, tokens, PushId(1), now());
-    let push = Push::nth(&accepted.into(), 0).unwrap();
-    let mut draft = Draft::default();
-    address.write(&push, now(), &mut draft);
-    let shared = address.shared(draft.kind, Some(&BEARER)).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let shared = shared.pseudo.into_iter().chain(shared.fields);
-    let own = draft.fields().map(|own| own.field);
-    let path = [(&b":path"[..], &*draft.path)];
-    let fields = path.into_iter().chain(shared).chain(own);
-    let fields = fields
-        .map(|(name, value)| (text(name), text(value)))
-        .collect();
-    (fields, push.accepted().parcel.body().to_vec())
+    fixture::request(&address, &BEARER, planned)
 }
 
 /// The look-alike's word for why it does not take a request, empty if it does.
@@ -127,7 +77,7 @@ fn judged(fields: &[(String, String)], body: &[u8], is_mdm: bool) -> &'static st
 }
 
 /// Members with values that mean something.
-const MEMBERS: &[(&str, &str)] = &[
+const MEMBERS: &[NamedValue] = &[
     ("message", "\"m\""),
     ("title", "\"t\""),
     ("subtitle", "\"s\""),
@@ -205,67 +155,28 @@ const MEMBERS: &[(&str, &str)] = &[
     ("unheard_of", "1"),
 ];
 
-fn body(members: &[(&str, &str)]) -> String {
-    let members = members
-        .iter()
-        .map(|(name, value)| format!(",{}:{value}", json!(name)));
-    let members: String = members.collect();
-    format!(r#"{{"notifications":[{{"platform":"ios","token":"ab12"{members}}}]}}"#)
-}
+/// Names of members of objects.
+const NAMES: &[&str] = &[
+    "event",
+    "content_state",
+    "loc_key",
+    "loc-args",
+    "title",
+    "name",
+    "volume",
+    "aps",
+    "headers",
+    "timestamp",
+    "x",
+];
+
+const TARGET: &str = r#""platform":"ios","token":"ab12""#;
 
 /// The first notification's request, if there is one that is taken, and what is ignored of it.
 fn sent(body: &str) -> Option<(Sent, Vec<String>)> {
-    let plan = planned(body)?;
+    let plan = planned(body, Site::default())?;
     let first = plan.notifications.first()?;
-    let request = request(&first.notification, first.built.as_ref().unwrap());
-    Some((request, plan.ignored.listed().to_vec()))
-}
-
-fn values() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        any::<bool>().prop_map(|flag| flag.to_string()),
-        (-2_i64..5_000_000_000).prop_map(|number| number.to_string()),
-        Just("1.5e3".to_owned()),
-        "[a-z0-9.:/ é\\\\\"-]{0,12}".prop_map(|text| json!(text).to_string()),
-        prop::sample::select(MEMBERS).prop_map(|(_, value)| value.to_owned()),
-    ];
-    leaf.prop_recursive(3, 12, 4, |inner| {
-        let names = prop::sample::select(
-            &[
-                "event",
-                "content_state",
-                "loc_key",
-                "loc-args",
-                "title",
-                "name",
-                "volume",
-                "aps",
-                "headers",
-                "timestamp",
-                "x",
-            ][..],
-        );
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4)
-                .prop_map(|items| format!("[{}]", items.join(","))),
-            prop::collection::vec((names, inner), 0..4).prop_map(|members| {
-                let members = members
-                    .iter()
-                    .map(|(name, value)| format!("\"{name}\":{value}"));
-                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
-            }),
-        ]
-    })
-}
-
-/// Members whose values may be anything.
-fn any_members() -> impl Strategy<Value = Vec<(String, String)>> {
-    let anything = (prop::sample::select(FIELDS), values());
-    let sensible = prop::sample::select(MEMBERS).prop_map(|(name, value)| (name, value.to_owned()));
-    let member = prop_oneof![2 => sensible, 1 => anything];
-    let owned = member.prop_map(|(name, value)| (name.to_owned(), value));
-    prop::collection::vec(owned, 0..8)
+    Some((request(first), plan.ignored.listed().to_vec()))
 }
 
 proptest! {
@@ -273,7 +184,7 @@ proptest! {
 
     #[test]
     fn any_body_gives_requests_that_are_taken_or_an_error_with_its_place(
-        members in any_members(),
+        members in any_members(MEMBERS, NAMES),
     ) {
         let members: Vec<_> = members.iter().map(|(name, value)| (&**name, &**value)).collect();
         // What stands under `apns` goes out as it is, whatever it is.
@@ -281,7 +192,7 @@ proptest! {
             *name == "apns" && !MEMBERS.contains(&(name, value))
         };
         prop_assume!(!members.iter().any(is_odd));
-        let Some(plan) = planned(&body(&members)) else {
+        let Some(plan) = planned(&body(TARGET, &members), Site::default()) else {
             return Ok(());
         };
         for rejection in plan.rejected.listed() {
@@ -289,11 +200,11 @@ proptest! {
             prop_assert!(!rejection.error.is_empty());
         }
         for planned in plan.notifications {
-            let built = planned.built.unwrap();
             if planned.notification.lane != LaneId::IOS {
                 continue;
             }
-            let (fields, body) = request(&planned.notification, &built);
+            let (fields, body) = request(&planned);
+            let built = planned.built.unwrap();
             let reason = judged(&fields, &body, built.envelope.push_type == PushType::Mdm);
             let is_excused = match reason {
                 // A topic of the caller's own is the caller's matter.
@@ -316,7 +227,7 @@ proptest! {
         members.reverse();
         let mut names = std::collections::BTreeSet::new();
         members.retain(|(name, _)| names.insert(*name));
-        let Some((with, ignored)) = sent(&body(&members)) else {
+        let Some((with, ignored)) = sent(&body(TARGET, &members)) else {
             return Ok(());
         };
         let has = |name: &str| members.iter().any(|(said, _)| *said == name);
@@ -337,7 +248,7 @@ proptest! {
             }
             let mut others = members.clone();
             others.remove(at);
-            let without = sent(&body(&others)).map(|(sent, _)| sent);
+            let without = sent(&body(TARGET, &others)).map(|(sent, _)| sent);
             prop_assert!(without != Some(with.clone()), "{name} of {members:?}");
         }
     }
