@@ -197,22 +197,27 @@ impl Daemon {
             .into_iter()
             .partition(is_held);
         self.held = held;
-        for running in free {
-            let id = running.id();
+        let late = free.into_iter().filter_map(|running: Arc<RunningLane>| {
             let late = running.lane.take_rest().len();
-            if late == 0 {
-                continue;
-            }
-            // What is served again is in its lane's hands, and would be sent twice.
-            let feeder = self.feeder.as_ref().filter(|_| lanes.get(id).is_none());
-            let again = feeder.filter(|_| running.has_ended());
-            if again.and_then(|feeder| feeder.feed_again(&[id], FED_AGAIN_WITHIN)) != Some(true) {
-                let late = count::of(late as u64, "push", "pushes");
-                ::log::warn!(
-                    "{id}: {late} accepted while it was being disabled may wait in the journal \
-                     until the next start"
-                );
-            }
+            (late > 0).then_some((running, late))
+        });
+        // What is served again is in its lane's hands, and would be sent twice.
+        let may_feed = |(running, _): &(Arc<RunningLane>, usize)| {
+            self.feeder.is_some() && lanes.get(running.id()).is_none() && running.has_ended()
+        };
+        let (again, mut stay): (Vec<_>, Vec<_>) = late.partition(may_feed);
+        let ids: Vec<_> = again.iter().map(|(running, _)| running.id()).collect();
+        let feeder = self.feeder.as_ref().filter(|_| !ids.is_empty());
+        if feeder.and_then(|feeder| feeder.feed_again(&ids, FED_AGAIN_WITHIN)) != Some(true) {
+            stay.extend(again);
+        }
+        for (running, late) in stay {
+            let late = count::of(late as u64, "push", "pushes");
+            ::log::warn!(
+                "{}: {late} accepted while it was being disabled may wait in the journal until the \
+                 next start",
+                running.id()
+            );
         }
     }
 
