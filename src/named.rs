@@ -179,20 +179,33 @@ pub fn fcm(
 ///
 /// # Errors
 ///
-/// Why it cannot be used.
-pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Finding> {
+/// All for which it cannot be used.
+pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Vec<Finding>> {
     let Some(path) = &config.core.api_key_path else {
         return Ok(None);
     };
-    let file = read(KEYS, path, Wanted::Text)?;
+    let file = read(KEYS, path, Wanted::Text).map_err(one)?;
     let text = String::from_utf8_lossy(&file);
     let is_app = |app: &str| config.known().any(|lane| lane.app() == app);
-    let keys = ApiKeys::parse(&text).and_then(|keys| match keys.for_no_app(is_app) {
-        None => Ok(keys),
-        Some(error) => Err(error),
+    let keys = ApiKeys::parse(&text).and_then(|keys| {
+        let errors = keys.for_no_app(is_app);
+        if errors.is_empty() {
+            Ok(keys)
+        } else {
+            Err(errors)
+        }
     });
-    keys.map(Some)
-        .map_err(|error| unusable((KEYS, path), &file, Wanted::Text, error))
+    keys.map(Some).map_err(|errors| {
+        let mut findings = Vec::new();
+        for error in errors {
+            // Of a file of another kind one thing is to be said.
+            let finding = unusable((KEYS, path), &file, Wanted::Text, error);
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+        findings
+    })
 }
 
 /// Reads the key of hashed device tokens, if they are to be hashed.

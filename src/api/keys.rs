@@ -10,6 +10,8 @@ use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 
 use super::rights::Rights;
 use crate::count;
+use crate::pasted;
+use crate::push::is_app_name;
 
 /// The API keys that callers may show, and what each is good for.
 pub struct ApiKeys(Vec<ApiKey>);
@@ -47,35 +49,44 @@ impl ApiKeys {
     /// Reads keys, one a line, with blanks and `rights=push,read,operate` behind it if it is not
     /// good for all, and `app=shop,news` if it is not for all apps. Empty lines and those that
     /// begin with `#` are skipped, and blanks around a key are not part of it.
-    pub fn parse(text: &str) -> Result<Self, KeysError> {
-        let mut keys: Vec<ApiKey> = Vec::new();
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with each line that is no such key, of so many lines as there may be keys.
+    pub fn parse(text: &str) -> Result<Self, Vec<KeysError>> {
+        let (mut keys, mut errors) = (Vec::<ApiKey>::new(), Vec::new());
         for (line, content) in (1..).zip(text.lines().map(str::trim)) {
             if content.is_empty() || content.starts_with('#') {
                 continue;
             }
-            let refused = |text| KeysError { line, text };
-            let key = ApiKey::read(content, line).map_err(refused)?;
-            if keys.len() == MAX_KEYS {
+            if keys.len() + errors.len() == MAX_KEYS {
                 let text = format!("more than {MAX_KEYS} API keys; remove those that are retired");
-                return Err(refused(text));
+                errors.push(KeysError { line, text });
+                break;
             }
-            let is_other =
-                |known: &&ApiKey| known.digest == key.digest && known.rights != key.rights;
-            if keys.iter().any(|known| is_other(&known)) {
-                let text = "this API key stands above with other rights; keep one of the lines";
-                return Err(refused(text.to_owned()));
+            match ApiKey::read(content, line) {
+                Ok(key) if keys.iter().any(|known| known.contradicts(&key)) => {
+                    let text = "this API key stands above with other rights; keep one of the lines";
+                    let text = text.to_owned();
+                    errors.push(KeysError { line, text });
+                }
+                Ok(key) => keys.push(key),
+                Err(text) => errors.push(KeysError { line, text }),
             }
-            keys.push(key);
         }
-        if keys.is_empty() {
+        if keys.is_empty() && errors.is_empty() {
             let text = "no API key in it, so nobody could call; put one on a line of its own, \
                         made by: openssl rand -hex 32";
-            return Err(KeysError {
+            errors.push(KeysError {
                 line: 0,
                 text: text.to_owned(),
             });
         }
-        Ok(Self(keys))
+        if errors.is_empty() {
+            Ok(Self(keys))
+        } else {
+            Err(errors)
+        }
     }
 
     /// Whose key the value of an `Authorization` field shows (RFC 6750 §2.1); `None` if it is none
@@ -94,21 +105,27 @@ impl ApiKeys {
             .map(|key| key.rights.clone())
     }
 
-    /// Why they cannot be used, if one of them is for an app that `is_app` does not know, the
+    /// Why they cannot be used, if some of them are for apps that `is_app` does not know, the
     /// default one having no name.
-    pub fn for_no_app(&self, is_app: impl Fn(&str) -> bool) -> Option<KeysError> {
-        let is_unknown = |key: &&ApiKey| {
+    pub fn for_no_app(&self, is_app: impl Fn(&str) -> bool) -> Vec<KeysError> {
+        let unknown = |key: &ApiKey| {
             let apps = key.rights.apps().unwrap_or_default();
-            apps.iter().any(|app| !is_app(app))
+            let app = apps.iter().find(|app| !is_app(app))?;
+            // What is no name may be a key that came here by mistake.
+            let is_shown = is_app_name(app) && !pasted::may_be_key(app) && !pasted::is_secret(app);
+            let (named, section) = if is_shown {
+                (&**app, &**app)
+            } else {
+                ("an app", "NAME")
+            };
+            let text = format!(
+                "app= names {named}, which the configuration has no section of; write \
+                 [apps.{section}.ios] or [apps.{section}.android] there, or take the name out here"
+            );
+            let line = key.line;
+            Some(KeysError { line, text })
         };
-        let key = self.0.iter().find(is_unknown)?;
-        Some(KeysError {
-            line: key.line,
-            text:
-                "app= names an app that the configuration has no section of; write [apps.NAME.ios] \
-                   or [apps.NAME.android] there, or take the name out here"
-                    .to_owned(),
-        })
+        self.0.iter().filter_map(unknown).collect()
     }
 
     /// Whether it is one of these; takes no other time if it is not.
@@ -133,6 +150,11 @@ impl ApiKeys {
 }
 
 impl ApiKey {
+    /// Whether both are the same key with other rights.
+    fn contradicts(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.rights != other.rights
+    }
+
     /// Reads what a line has that is not empty.
     fn read(content: &str, line: usize) -> Result<Self, String> {
         let (key, more) = content
@@ -377,11 +399,30 @@ mod tests {
         assert_eq!(reached(NEW), [false, false, true]);
         assert_eq!(
             keys.for_no_app(|app| ["", "shop", "news"].contains(&app)),
-            None
+            []
         );
-        let error = keys.for_no_app(|app| app != "news").unwrap();
-        assert_eq!(error.line, 3);
-        assert!(error.text.contains("no section of"), "{error}");
+        let errors = keys.for_no_app(str::is_empty);
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [(1, "shop"), (3, "news")].map(|(line, app)| format!(
+                "line {line}: app= names {app}, which the configuration has no section of; write \
+                 [apps.{app}.ios] or [apps.{app}.android] there, or take the name out here"
+            ))
+        );
+        // What may be a key is not shown.
+        let text = format!("{OLD} app={OLD}");
+        let error = &ApiKeys::parse(&text).unwrap().for_no_app(|_| false)[0];
+        assert!(!error.text.contains(OLD), "{error}");
+    }
+
+    #[test]
+    fn every_line_that_is_no_key_is_told() {
+        let errors = ApiKeys::parse(&format!("short\n{OLD}\n{NEW} much=1\n")).unwrap_err();
+        let lines: Vec<_> = errors.iter().map(|error| error.line).collect();
+        assert_eq!(lines, [1, 3]);
+        let many = "short\n".repeat(MAX_KEYS + 9);
+        assert_eq!(ApiKeys::parse(&many).unwrap_err().len(), MAX_KEYS + 1);
     }
 
     #[test]
@@ -477,7 +518,10 @@ mod tests {
             (long.as_str(), 1, "longer than 1024"),
             (many.as_str(), 101, "more than 100 API keys"),
         ] {
-            let error = ApiKeys::parse(text).unwrap_err();
+            let errors = ApiKeys::parse(text).unwrap_err();
+            let [error] = &errors[..] else {
+                panic!("{errors:?}");
+            };
             assert_eq!(error.line, line, "{error}");
             assert!(error.text.contains(expected), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");

@@ -17,7 +17,10 @@ use crate::push::LaneId;
 /// What is accepted, and from whom.
 pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
     // A file that cannot be used must not open the API to everyone.
-    let keys = named::api_keys(config).map_err(|error| unusable(&error))?;
+    let keys = named::api_keys(config).map_err(|findings| {
+        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        StartError::new(StartErrorKind::Config, lines.join("\n"))
+    })?;
     Ok(Terms {
         rules: Rules {
             notification_max: config.core.notification_max.get(),
