@@ -95,6 +95,7 @@ impl<'t> Document<'t> {
             let span = Some(name.offset..name.end);
             match name.verdict(known) {
                 Verdict::Refused(text, help) => document.note(span.as_ref(), text, Some(help)),
+                Verdict::Empty(text) => document.note_warning(span.as_ref(), text, None),
                 Verdict::NoEffect(text) => {
                     document
                         .gauruns

@@ -33,6 +33,8 @@ enum StrayName {
     },
     /// An app whose name is none.
     App(String),
+    /// An app without a section.
+    EmptyApp(String),
     /// An app beyond the last that may be.
     AppsOver,
     /// What an app has that is no section of it.
@@ -41,8 +43,10 @@ enum StrayName {
 
 /// What an unknown name leads to.
 pub(super) enum Verdict {
-    /// A warning with this text.
+    /// A warning with this text: a name that only Gaurun had.
     NoEffect(String),
+    /// A warning with this text: nothing stands below it.
+    Empty(String),
     /// A problem with this text, and what to do.
     Refused(String, String),
 }
@@ -85,6 +89,9 @@ impl NameSearch<'_> {
             if number == APPS_MAX {
                 return self.add(app.span(), StrayName::AppsOver);
             }
+            if table.is_empty() {
+                self.add(app.span(), StrayName::EmptyApp(name.clone()));
+            }
             for (section, value) in table {
                 let known = Provider::of_platform(section.as_ref()).map(Provider::platform);
                 if let Some((keys, known)) = value.as_ref().as_table().zip(known) {
@@ -124,7 +131,7 @@ impl UnknownName {
         match &self.what {
             StrayName::Key { section, name, .. } => format!("{section}.{name}"),
             StrayName::Section(name) => name.clone(),
-            StrayName::App(name) => format!("{APPS}.{name}"),
+            StrayName::App(name) | StrayName::EmptyApp(name) => format!("{APPS}.{name}"),
             StrayName::AppsOver => APPS.to_owned(),
             StrayName::OfApp { app, name } => format!("{APPS}.{app}.{name}"),
         }
@@ -136,6 +143,10 @@ impl UnknownName {
             StrayName::Section(section) => (section.as_str(), None),
             StrayName::Key { section, name, .. } => (section.as_str(), Some(name.as_str())),
             StrayName::App(name) => return no_app(name),
+            StrayName::EmptyApp(_) => {
+                let text = "has no effect: an app has a section ios, android or both below it";
+                return Verdict::Empty(format!("{}: {text}", self.path()));
+            }
             StrayName::AppsOver => {
                 let text = format!("{APPS}: more than {APPS_MAX} apps");
                 return Verdict::Refused(text, "divide them among several daemons".to_owned());

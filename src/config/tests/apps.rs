@@ -111,6 +111,15 @@ fn an_android_section_that_an_app_ends_is_missed_where_there_is_a_credential_for
 }
 
 #[test]
+fn an_app_without_a_section_is_told_to_be_none() {
+    let (config, warnings) = parse(&format!("{IOS}{SHOP}[apps.news]\n")).unwrap();
+    assert_eq!(names(&config), ["ios", "shop/ios"]);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let text = "apps.news: has no effect: an app has a section ios, android or both below it";
+    assert!(warnings[0].contains(text), "{warnings:?}");
+}
+
+#[test]
 fn what_is_wrong_in_an_app_is_told_where_it_stands() {
     for (lines, expected) in [
         (
