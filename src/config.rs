@@ -186,7 +186,11 @@ impl Config {
         if !lanes.is_any_enabled {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
         }
-        let lanes = lanes.of_config;
+        let mut lanes = lanes.of_config;
+        let as_gaurun = core.as_ref().is_some_and(|core| core.is_like_gaurun);
+        for lane in lanes.values_mut().flatten() {
+            lane.settle_style(as_gaurun);
+        }
         let enabled = lanes.values().flatten().count();
         let connections = core.as_ref().and_then(|core| core.provider_connections);
         if connections.is_some_and(|connections| connections.get() < enabled) {

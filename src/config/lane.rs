@@ -289,6 +289,17 @@ impl LaneConfig {
         }
     }
 
+    /// What the section leaves open of what a message becomes follows from whose file it is.
+    pub(super) fn settle_style(&mut self, as_gaurun: bool) {
+        if let ProviderConfig::Fcm(fcm) = &mut self.provider {
+            fcm.style.get_or_insert(if as_gaurun {
+                MessageStyle::Data
+            } else {
+                MessageStyle::Notification
+            });
+        }
+    }
+
     /// The lanes of the same section in its other environments.
     pub(super) fn in_other_environments(&self) -> Vec<(ApnsEnvironment, Self)> {
         let named = self.apns().map(|apns| apns.environments.iter().copied());

@@ -128,7 +128,7 @@ fn credentials_alone_are_a_configuration() {
                             token_hosts: Vec::new(),
                         },
                         project_id: None,
-                        style: None,
+                        style: Some(MessageStyle::Notification),
                     }),
                     section: "android".to_owned(),
                 }),

@@ -39,6 +39,23 @@ fn what_is_printed_is_the_same_configuration() {
 }
 
 #[test]
+fn what_a_message_becomes_is_printed_as_it_is_in_force() {
+    for (core, style) in [
+        ("", "notification"),
+        ("[core]\ncompatible_with = \"gaurun\"\n", "data"),
+    ] {
+        let printed = parse(&format!(
+            "{core}{TOKEN}[android]\nservice_account_path = \"a\"\n"
+        ));
+        let printed = printed.effective_toml();
+        assert!(
+            printed.contains(&format!("\nstyle = \"{style}\"\n")),
+            "{printed}"
+        );
+    }
+}
+
+#[test]
 fn a_secret_is_said_to_be_set_and_not_shown() {
     let text = "[ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\n\
                 pem_key_passphrase = \"735191\"\n\

@@ -16,7 +16,8 @@ pub struct FcmConfig {
     pub credential: FcmCredential,
     /// Project to push for, instead of the credential's.
     pub project_id: Option<String>,
-    /// What a message becomes whose caller says no more, if the file says so.
+    /// What a message becomes whose caller says no more; what the file leaves open is settled once
+    /// all of it is read.
     pub style: Option<MessageStyle>,
 }
 
