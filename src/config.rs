@@ -136,6 +136,25 @@ impl Config {
         self.lanes.keys().copied()
     }
 
+    /// Has the lanes of that lane's section be for the environments of Apple's that it was for.
+    pub fn keep_environments(&mut self, id: LaneId, was: &LaneConfig) {
+        let (app, provider) = (id.app(), id.provider());
+        let is_of_section = |it: LaneId| (it.app(), it.provider()) == (app, provider);
+        let lane = self.enabled().find(|(it, _)| is_of_section(*it));
+        let Some(mut lane) = lane.map(|(_, lane)| lane.clone()) else {
+            return;
+        };
+        lane.take_environments(was);
+        self.lanes.retain(|it, _| !is_of_section(*it));
+        let others = lane.in_other_environments().into_iter();
+        let others = others.map(|(environment, lane)| (Some(environment), lane));
+        for (environment, lane) in others.chain([(None, lane)]) {
+            // They were known by these names before.
+            let id = LaneId::of(app, provider, environment);
+            self.lanes.extend(id.map(|id| (id, Some(lane))));
+        }
+    }
+
     /// What [`Config::parse`] finds, with what could be understood of a file that cannot be used.
     pub fn examine(
         file: &str,

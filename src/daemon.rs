@@ -8,6 +8,7 @@
 mod crash_files;
 mod enabling;
 mod ending;
+mod environments;
 mod holdings;
 mod inlet;
 mod journal_opening;
@@ -30,6 +31,7 @@ mod token_file;
 mod underfoot;
 mod unreadable;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -40,7 +42,7 @@ use crossbeam_channel::{Receiver, select};
 use crate::api::idempotency::Answered;
 use crate::api::{Ids, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
-use crate::config::{self, Config};
+use crate::config::{self, Config, LaneConfig};
 use crate::control::{Asked, Control, ControlAnswer};
 use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
@@ -52,7 +54,7 @@ use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
 use crate::moment::Moment;
 use crate::pid_file::PidFile;
-use crate::push::PushId;
+use crate::push::{LaneId, PushId};
 use crate::signal::{Signal, Signals};
 use crate::supervisor::{Inherited, Supervisor};
 pub use ending::Ended;
@@ -86,6 +88,8 @@ pub struct Daemon {
     lanes: Arc<Live<Lanes<RunningLane>>>,
     /// Lanes that were put away, to which somebody may yet bring something.
     held: Vec<Arc<RunningLane>>,
+    /// What lanes to Apple were that are served no more.
+    left: BTreeMap<LaneId, LaneConfig>,
     logs: Logs,
     register: Arc<Register>,
     backlog: Arc<Backlog>,
@@ -177,6 +181,7 @@ impl Daemon {
             listener: now,
             lanes,
             held: Vec::new(),
+            left: BTreeMap::new(),
             logs,
             register,
             backlog,

@@ -7,7 +7,8 @@ use std::fmt;
 
 use super::key::InForce;
 use super::section::Section;
-use super::{Bind, Config, Core, Key, Setting, Value, sections};
+use super::{Bind, Config, Core, Key, LaneConfig, Setting, Value, sections};
+use crate::push::{LaneId, Provider};
 
 /// A key whose value differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Effect {
     Applied,
     /// The old value stays in force until the daemon is restarted.
     NeedsRestart,
+    /// The old value stays in force until a reload finds nothing that waits by it.
+    Waits,
 }
 
 /// One line: key, new and old value, what became of it.
@@ -41,18 +44,25 @@ impl fmt::Display for Change {
             (Effect::NeedsRestart, _) => {
                 write!(f, "needs a restart: {key} = {new} (still {was})")
             }
+            (Effect::Waits, _) => write!(f, "stays: {key} = {was} (not yet {new})"),
         }
     }
 }
 
 impl Config {
     /// The configuration that a running daemon can go over to from this one, and what changes.
-    /// The logs stay where they are unless `logs_can_turn`.
+    /// Its lanes are `lanes`, whatever `new` says. The logs stay where they are unless
+    /// `logs_can_turn`.
     ///
     /// # Errors
     ///
     /// Why it must not go there, although `new` is a valid configuration.
-    pub fn reloaded(&self, new: Self, logs_can_turn: bool) -> Result<(Self, Vec<Change>), String> {
+    pub fn reloaded(
+        &self,
+        new: Self,
+        lanes: BTreeMap<LaneId, Option<LaneConfig>>,
+        logs_can_turn: bool,
+    ) -> Result<(Self, Vec<Change>), String> {
         let written = new.effective();
         self.core.check_open(&new.core)?;
         let stays = |key: &Key| match key.in_force {
@@ -62,7 +72,7 @@ impl Config {
         };
         let in_force = Self {
             core: sections::CORE.reloaded(&self.core, new.core, &stays),
-            lanes: new.lanes,
+            lanes,
             journal: self.journal.clone(),
             log: sections::LOG.reloaded(&self.log, new.log, &stays),
         };
@@ -99,6 +109,8 @@ impl Config {
                 new: setting.value.clone(),
                 effect: if *now == setting.value {
                     Effect::Applied
+                } else if Provider::of_platform(setting.key.section).is_some() {
+                    Effect::Waits
                 } else {
                     Effect::NeedsRestart
                 },

@@ -313,6 +313,15 @@ impl LaneConfig {
         named.into_iter().flatten().skip(1).map(lane).collect()
     }
 
+    /// Has the environments of the other one, and the first of them.
+    pub(super) fn take_environments(&mut self, other: &Self) {
+        if let (ProviderConfig::Apns(own), Some(other)) = (&mut self.provider, other.apns()) {
+            own.environments.clone_from(&other.environments);
+            let first = own.environments.first();
+            own.sandbox = first.map_or(other.sandbox, |it| *it == ApnsEnvironment::Sandbox);
+        }
+    }
+
     /// The files that connections are made with: the credential's, and whom to trust.
     pub fn files(&self) -> Vec<PathBuf> {
         let files: Vec<&PathBuf> = match &self.provider {

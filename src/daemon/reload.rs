@@ -17,15 +17,14 @@ use super::{Daemon, routes};
 use crate::api::Terms;
 use crate::check;
 use crate::config::{self, Change, Config, Diagnostic, Effect, Environment, FileText};
-use crate::config::{ApnsConfig, LaneConfig, Overrides, Severity, Style, Warning};
+use crate::config::{LaneConfig, Overrides, Severity, Style, Warning};
 use crate::control::ControlAnswer;
-use crate::count;
 use crate::delivery::credential_files::CredentialFiles;
 use crate::delivery::route::Route;
 use crate::delivery::running_lane::RunningLane;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
-use crate::push::{ApnsEnvironment, LaneId};
+use crate::push::LaneId;
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -45,6 +44,8 @@ pub struct Source {
 struct Prepared {
     in_force: Config,
     changes: Vec<Change>,
+    /// Of the lanes that keep their environment.
+    stay: Vec<String>,
     warnings: Vec<Warning>,
     terms: Terms,
     privacy: Privacy,
@@ -141,9 +142,9 @@ impl Daemon {
         let can_turn = logs.as_ref().is_none_or(Option::is_some);
         let open_place = self.open_place.as_ref();
         let may_serve = open_place.map_or(Ok(()), |place| place.check(&new.core));
-        let reloaded =
-            against.note(may_serve.and_then(|()| self.config.reloaded(new.clone(), can_turn)));
-        against.note(self.check_environments(new));
+        let (kept, stay) = self.keep_environments(new);
+        let reloaded = against
+            .note(may_serve.and_then(|()| self.config.reloaded(new.clone(), kept.lanes, can_turn)));
         // What is new may be looked at even if it cannot be gone over to.
         let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
         let terms = unusable.note(terms(looked_at));
@@ -167,6 +168,7 @@ impl Daemon {
                 Ok(Prepared {
                     in_force,
                     changes,
+                    stay,
                     warnings,
                     terms,
                     privacy,
@@ -187,49 +189,12 @@ impl Daemon {
         }
     }
 
-    /// Refuses to have the pushes of one of Apple's environments go to the other, which does not
-    /// know their device tokens, or nowhere: a lane's name says its environment only where it is
-    /// not its app's first, and the journal knows pushes by that name.
-    fn check_environments(&self, new: &Config) -> Result<(), String> {
-        let environment = |lane: &LaneConfig| lane.apns().map(ApnsConfig::environment);
-        let mut problems = Vec::new();
-        for (id, old) in self.config.enabled() {
-            let Some(was) = environment(old) else {
-                continue;
-            };
-            let mut of_app = new.enabled().filter(|(it, _)| it.app() == id.app());
-            let instead = of_app.find(|(it, lane)| *it != id && environment(lane) == Some(was));
-            let becomes = match new.lane(id) {
-                Some(lane) if environment(lane) == Some(was) || is_elsewhere(old, lane) => continue,
-                Some(lane) => environment(lane).map_or("", ApnsEnvironment::word),
-                None if instead.is_some() => "not served",
-                None => continue,
-            };
-            let lanes = self.lanes.get();
-            let taken = lanes.get(id).map_or(0, |it| it.lane.room().outstanding()) as u64;
-            let outstanding = taken.saturating_add(self.backlog.unclaimed(id));
-            if outstanding > 0 {
-                let (was, section) = (was.word(), &old.section);
-                let wait = count::of(outstanding, "push waits", "pushes wait");
-                problems.push(format!(
-                    "{section}: {wait} in the lane {id} for {was}, and that lane would be \
-                     {becomes}: they would be lost; reload when they have ended, or purge them, or \
-                     give the builds of the other environment an app of their own"
-                ));
-            }
-        }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems.join("\n"))
-        }
-    }
-
     /// Swaps everything; says what has changed, and what has not.
     fn put_in_force(&mut self, prepared: Prepared) -> Vec<(Level, String)> {
         let Prepared {
             in_force,
             changes,
+            stay,
             warnings,
             terms,
             privacy,
@@ -259,7 +224,9 @@ impl Daemon {
         // Nobody here has the registry any more, who might yet bring something to the lanes of
         // before.
         told.extend(self.let_go(&gone, &in_force));
+        self.note_environments(&in_force);
         self.config = in_force;
+        told.extend(stay.into_iter().map(|line| (Level::Warn, line)));
         let summary = summary(&told, &changes);
         told.extend(summary.map(|line| (Level::Warn, line)));
         if told.is_empty() {
@@ -420,15 +387,10 @@ impl Daemon {
     }
 }
 
-/// Whether a lane goes to one place, whatever its environment.
-fn is_elsewhere(old: &LaneConfig, new: &LaneConfig) -> bool {
-    old.endpoint.is_some() && old.endpoint == new.endpoint
-}
-
 fn told_of(change: &Change) -> (Level, String) {
     let level = match change.effect {
         Effect::Applied => Level::Info,
-        Effect::NeedsRestart => Level::Warn,
+        Effect::NeedsRestart | Effect::Waits => Level::Warn,
     };
     (level, change.to_string())
 }

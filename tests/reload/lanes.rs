@@ -36,6 +36,31 @@ fn hang_up(site: &Site, daemon: &Daemon, line: &str) {
 }
 
 #[test]
+fn what_waits_for_one_environment_does_not_go_to_the_other_when_the_lane_is_back() {
+    let site = with_control(Site::unreachable())
+        .with("ios.sandbox", false)
+        .with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    daemon.push(&batch(0..3));
+    let site = site.with("ios.enabled", false);
+    put_in_force(&site);
+    let site = site
+        .with("ios.enabled", true)
+        .with("ios.sandbox", true)
+        .with_text("ios.endpoint", "https://127.0.0.1:1");
+    let told = put_in_force(&site);
+    let line =
+        "ios: its environments stay as they were: 3 pushes wait in the lane ios for production";
+    assert!(told.contains(line), "{told}");
+    assert!(told.contains("applied: ios.enabled = true"), "{told}");
+    let config = daemon.request("GET", "/config", b"").json();
+    assert_eq!(config["ios"]["sandbox"], false, "{config}");
+    let site = site.with("ios.sandbox", false);
+    assert!(!put_in_force(&site).contains("stay as they were"));
+    daemon.terminate();
+}
+
+#[test]
 fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator);

@@ -290,7 +290,7 @@ fn apps_are_shown_as_the_file_has_them_and_read_back() {
 fn apps_that_come_and_go_are_told_in_a_line_for_each_section() {
     let told = |old: &str, new: &str| {
         let (old, new) = (parse(old).unwrap().0, parse(new).unwrap().0);
-        let (in_force, changes) = old.reloaded(new.clone(), true).unwrap();
+        let (in_force, changes) = old.reloaded(new.clone(), new.lanes.clone(), true).unwrap();
         assert_eq!(in_force.lanes, new.lanes);
         changes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };

@@ -7,7 +7,7 @@ const PEM: &str = "[ios]\npem_cert_path = \"c.pem\"\npem_key_path = \"k.pem\"\n\
 
 fn change(old: &str, new: &str) -> (Config, Vec<String>) {
     let (old, new) = (parse(old).unwrap().0, parse(new).unwrap().0);
-    let (in_force, changes) = old.reloaded(new, true).unwrap();
+    let (in_force, changes) = old.reloaded(new.clone(), new.lanes, true).unwrap();
     (in_force, changes.iter().map(ToString::to_string).collect())
 }
 
@@ -86,10 +86,10 @@ fn what_needs_a_restart_stays_and_is_named_each_time() {
     let lines = "port = 2000\nworkers = 3\npid = \"/run/p\"\ncontrol_socket = \"/run/c\"\n\
                  queues = 5";
     let (old, new) = (accepted("core", ""), accepted("core", lines));
-    let (in_force, _) = old.reloaded(new.clone(), true).unwrap();
+    let (in_force, _) = old.reloaded(new.clone(), new.lanes.clone(), true).unwrap();
     assert_eq!(in_force.core.bind, old.core.bind);
     assert_eq!(in_force.core.queues.get(), 5);
-    let (_, named) = in_force.reloaded(new, true).unwrap();
+    let (_, named) = in_force.reloaded(new.clone(), new.lanes, true).unwrap();
     let told: Vec<String> = named.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -127,7 +127,7 @@ fn logs_stay_where_they_are_if_they_cannot_turn() {
         accepted("log", ""),
         accepted("log", "access_log = \"a\"\nlevel = \"warn\""),
     );
-    let (in_force, changes) = old.reloaded(new, false).unwrap();
+    let (in_force, changes) = old.reloaded(new.clone(), new.lanes, false).unwrap();
     assert_eq!(in_force.log.access_log, "stdout");
     let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -155,12 +155,13 @@ fn a_secret_that_changes_is_told_and_not_shown() {
 #[test]
 fn an_open_api_does_not_lose_its_keys_to_a_reload() {
     let open = accepted("core", "address = \"0.0.0.0\"\napi_key_path = \"keys\"");
-    let refused = open.reloaded(accepted("core", ""), true).unwrap_err();
+    let goes_over = |from: &Config, to: &Config| from.reloaded(to.clone(), to.lanes.clone(), true);
+    let refused = goes_over(&open, &accepted("core", "")).unwrap_err();
     assert!(
         refused.contains("core.api_key_path: cannot be left out"),
         "{refused}"
     );
     let lines = "address = \"0.0.0.0\"\nallow_unauthenticated = true";
-    assert!(open.reloaded(accepted("core", lines), true).is_ok());
-    assert!(accepted("core", "").reloaded(open, true).is_ok());
+    assert!(goes_over(&open, &accepted("core", lines)).is_ok());
+    assert!(goes_over(&accepted("core", ""), &open).is_ok());
 }
