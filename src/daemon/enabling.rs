@@ -16,6 +16,7 @@ use crate::backlog::Absent;
 use crate::config::Config;
 use crate::count;
 use crate::delivery::running_lane::{self, RunningLane};
+use crate::lane::Hold;
 use crate::moment;
 use crate::push::LaneId;
 
@@ -46,6 +47,7 @@ impl Daemon {
             config.lane(running.id()).is_none() && lanes.get(running.id()).is_some()
         };
         let gone: Vec<_> = lanes.serving().filter(is_gone).map(Arc::clone).collect();
+        told.extend(gone.iter().filter_map(|running| pause_ends(running)));
         let mut turned = lanes.as_ref().clone();
         for running in &new {
             turned.know(running.id(), || Arc::clone(running.lane.stats()));
@@ -235,6 +237,20 @@ impl Daemon {
             self.lanes.set(turned);
         }
     }
+}
+
+/// What is said of a lane that was paused by hand when it came to be served no more.
+fn pause_ends(running: &RunningLane) -> Option<(Level, String)> {
+    let lane = &running.lane;
+    let holds = lane.holding().holds();
+    let by_hand = |hold: &Hold| matches!(hold, Hold::Operator { .. });
+    holds.iter().any(by_hand).then(|| {
+        let told = format!(
+            "{lane}: it was paused by hand, which ends with it: once it is served again it sends; \
+             PUT /lanes/{lane}/pause pauses it then"
+        );
+        (Level::Warn, told)
+    })
 }
 
 /// What is said of a lane that no journal takes the pushes of.

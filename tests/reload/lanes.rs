@@ -81,6 +81,8 @@ fn a_lane_that_is_disabled_keeps_its_pushes_and_sends_them_when_it_is_enabled() 
 
     let site = site.with("ios.enabled", false);
     hang_up(&site, &daemon, "ios is disabled: 11 pushes to it stay");
+    let paused = "ios: it was paused by hand, which ends with it";
+    assert!(site.operator_log().contains(paused));
     let purged = daemon.request("DELETE", "/pushes?identifier=sale", b"");
     assert_eq!(
         purged.status, 200,
