@@ -38,6 +38,13 @@ pub enum Effect {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, was, new, .. } = self;
+        if let Some(section) = key.strip_suffix(".enabled") {
+            match (was, new) {
+                (Value::Absent, _) => return write!(f, "applied: [{section}] is there"),
+                (_, Value::Absent) => return write!(f, "applied: [{section}] is gone"),
+                _ => {}
+            }
+        }
         match (self.effect, was) {
             (Effect::Applied, Value::Secret(_)) => write!(f, "applied: {key} (not shown)"),
             (Effect::Applied, _) => write!(f, "applied: {key} = {new} (was {was})"),
@@ -103,9 +110,10 @@ impl Config {
             let Some(now) = new_in.get(&key).filter(|_| was != setting.value) else {
                 continue;
             };
+            let is_there = setting.key.name != "enabled" || was_in.contains_key(&key);
             changes.push(Change {
                 key,
-                was,
+                was: if is_there { was } else { Value::Absent },
                 new: setting.value.clone(),
                 effect: if *now == setting.value {
                     Effect::Applied
@@ -125,7 +133,7 @@ impl Config {
                 changes.push(Change {
                     key,
                     was: setting.value.clone(),
-                    new,
+                    new: Value::Absent,
                     effect: Effect::Applied,
                 });
             }

@@ -164,7 +164,7 @@ fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
     let refused = daemon.push(&both(1, &json!({"app": "shop"})));
     assert_eq!(refused.status, 400, "there is none yet");
     let site = site.with_app("shop", &apps.shop.simulator);
-    let added = "applied: apps.shop.ios.enabled = true (was false)";
+    let added = "applied: [apps.shop.ios] is there";
     reload(&site, &daemon, added);
     let to_shop = || daemon.push(&both(2, &json!({"app": "shop"})));
     wait_until("the app to be served", || to_shop().status == 200);

@@ -295,12 +295,13 @@ fn apps_that_come_and_go_are_told_in_a_line_for_each_section() {
         changes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let (with, without) = (format!("{IOS}{ANDROID}{SHOP}"), format!("{IOS}{ANDROID}"));
-    let added = "applied: apps.shop.ios.enabled = true (was false)";
+    let added = "applied: [apps.shop.ios] is there";
     assert_eq!(told(&without, &with), [added]);
-    let removed = "applied: apps.shop.ios.enabled = false (was true)";
+    let removed = "applied: [apps.shop.ios] is gone";
     assert_eq!(told(&with, &without), [removed]);
     let disabled = format!("{with}enabled = false\n");
-    assert_eq!(told(&with, &disabled), [removed]);
+    let off = "applied: apps.shop.ios.enabled = false (was true)";
+    assert_eq!(told(&with, &disabled), [off]);
     assert_eq!(told(&disabled, &without), [""; 0]);
     let both = format!("{with}environments = [\"sandbox\", \"production\"]\n");
     assert_eq!(
