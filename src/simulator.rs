@@ -88,6 +88,7 @@ pub struct Simulator {
     ledgers: [Arc<Ledger>; 2],
     /// Of the three, in the order of the addresses.
     stages: Vec<Arc<Stage>>,
+    apns: Arc<apns::Apns>,
     access_tokens: Arc<AccessTokens>,
     shared: Arc<Shared>,
     bell: Bell,
@@ -119,7 +120,8 @@ impl Simulator {
 
         let access_tokens = Arc::new(AccessTokens::default());
         let lifetime = options.access_token_lifetime.as_secs();
-        let endpoints = endpoints(&credentials, &addresses, lifetime, &access_tokens)?;
+        let apns = Arc::new(apns(&credentials)?);
+        let endpoints = endpoints(&credentials, &addresses, lifetime, (&apns, &access_tokens))?;
         let ledgers = [(); 2].map(|()| Arc::new(Ledger::new(MAX_KEYS)));
         let reporter = Arc::new(Reporter::from(report));
         let recorder = ledger.map(|out| Arc::new(Recorder::new(out)));
@@ -166,6 +168,7 @@ impl Simulator {
             credentials,
             ledgers,
             stages,
+            apns,
             access_tokens,
             shared,
             bell,
@@ -221,6 +224,11 @@ impl Simulator {
         self.shared.sever();
     }
 
+    /// Has a signing key refused from now on, as when it is revoked in Apple's portal.
+    pub fn revoke_signing_key(&self, id: &str) {
+        self.apns.auth_tokens.revoke(id);
+    }
+
     /// Makes all access tokens invalid, as when a service account's key is revoked.
     pub fn revoke_access_tokens(&self) {
         self.access_tokens.revoke();
@@ -274,27 +282,36 @@ fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 3], Addresses)>
     Ok((sockets, addresses))
 }
 
+/// What APNs knows of the team, its apps and its keys.
+fn apns(credentials: &Credentials) -> io::Result<apns::Apns> {
+    let mut keys = Vec::new();
+    for key in &credentials.signing_keys {
+        let public = DecodingKey::from_ec_pem(key.public_key().as_bytes());
+        keys.push(apns::TeamKey {
+            id: key.id.clone(),
+            public: public.map_err(io::Error::other)?,
+            topics: key.topics.clone(),
+        });
+    }
+    let own = std::iter::once(&credentials.topic);
+    Ok(apns::Apns {
+        auth_tokens: apns::AuthTokens::new(credentials.team_id.clone(), keys),
+        topics: own.chain(&credentials.other_topics).cloned().collect(),
+    })
+}
+
 /// The endpoints, in the same order.
 fn endpoints(
     credentials: &Credentials,
     addresses: &Addresses,
     lifetime: u64,
-    access_tokens: &Arc<AccessTokens>,
+    (apns, access_tokens): (&Arc<apns::Apns>, &Arc<AccessTokens>),
 ) -> io::Result<[LookAlike; 3]> {
-    let mut keys = Vec::new();
-    for key in &credentials.signing_keys {
-        let public = DecodingKey::from_ec_pem(key.public_key().as_bytes());
-        keys.push((key.id.clone(), public.map_err(io::Error::other)?));
-    }
-    let auth_tokens = apns::AuthTokens::new(credentials.team_id.clone(), keys);
     let public = credentials.service_account_public_key();
     let trusted = credentials.identity_provider_public_key();
     let trusted = DecodingKey::from_ec_pem(trusted.as_bytes()).map_err(io::Error::other)?;
     Ok([
-        LookAlike::Apns(Arc::new(apns::Apns {
-            auth_tokens,
-            topic: credentials.topic.clone(),
-        })),
+        LookAlike::Apns(Arc::clone(apns)),
         LookAlike::Fcm(Arc::new(fcm::Fcm {
             project: credentials.project_id.clone(),
             access_tokens: Arc::clone(access_tokens),

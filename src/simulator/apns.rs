@@ -12,8 +12,8 @@ mod shape;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-pub(super) use self::auth_token::AuthTokens;
 use self::auth_token::Shown;
+pub(super) use self::auth_token::{AuthTokens, TeamKey};
 use self::payload::Payload;
 pub(super) use self::reason::Reason;
 use self::reason::Wish;
@@ -64,8 +64,8 @@ pub(super) const CERTIFICATE_SUFFIXES: [&str; 3] = ["", ".voip", ".complication"
 pub(super) struct Apns {
     /// The signing keys and the use of their tokens.
     pub(super) auth_tokens: AuthTokens,
-    /// The bundle ID.
-    pub(super) topic: String,
+    /// The bundle IDs of the team's apps; the client certificate is that of the first.
+    pub(super) topics: Vec<String>,
 }
 
 /// What one connection has shown.
@@ -158,9 +158,10 @@ impl Session {
             return Err(Reason::DUPLICATE_HEADERS);
         }
         if !self.certificate {
+            let topic = request.get(Name::ApnsTopic);
             self.apns
                 .auth_tokens
-                .check(&mut self.shown, request.bearer(), now)?;
+                .check(&mut self.shown, request.bearer(), topic, now)?;
         }
         if request
             .get(Name::ApnsId)
@@ -222,16 +223,19 @@ impl Session {
         if topic.is_empty() || !topic.iter().all(legal) {
             return Err(Reason::BAD_TOPIC);
         }
-        let suffix = topic.strip_prefix(self.apns.topic.as_bytes());
-        let suffix = suffix.ok_or(Reason::TOPIC_DISALLOWED)?;
-        let listed = if self.certificate {
-            CERTIFICATE_SUFFIXES
-                .iter()
-                .any(|known| known.as_bytes() == suffix)
-        } else {
-            PUSH_TYPES.iter().any(|(_, known)| *known == suffix)
+        let is_listed = |suffix: &[u8]| {
+            let listed = if self.certificate {
+                CERTIFICATE_SUFFIXES
+                    .iter()
+                    .any(|known| known.as_bytes() == suffix)
+            } else {
+                PUSH_TYPES.iter().any(|(_, known)| *known == suffix)
+            };
+            listed && wanted.is_none_or(|wanted| wanted == suffix)
         };
-        if listed && wanted.is_none_or(|wanted| wanted == suffix) {
+        let most = if self.certificate { 1 } else { usize::MAX };
+        let is_for = |known: &String| topic.strip_prefix(known.as_bytes()).is_some_and(is_listed);
+        if self.apns.topics.iter().take(most).any(is_for) {
             Ok(())
         } else {
             Err(Reason::TOPIC_DISALLOWED)

@@ -26,6 +26,8 @@ pub struct SigningKey {
     pub id: String,
     /// Its file, PKCS#8 in PEM as Apple hands it out.
     pub path: PathBuf,
+    /// The bundle IDs that it is for; of all of the team if there are none.
+    pub topics: Vec<String>,
     key: KeyPair,
 }
 
@@ -39,6 +41,8 @@ pub struct Credentials {
     pub team_id: String,
     /// The app's bundle ID.
     pub topic: String,
+    /// Bundle IDs of other apps of the team.
+    pub other_topics: Vec<String>,
     /// The APNs client certificate, in PEM.
     pub client_certificate_path: PathBuf,
     /// Its key, PKCS#8 in PEM.
@@ -95,6 +99,7 @@ impl Credentials {
             ],
             team_id: "STERNATEAM".to_owned(),
             topic,
+            other_topics: Vec::new(),
             client_certificate_path: directory.join("apns-client.pem"),
             client_key_path: directory.join("apns-client.key"),
             service_account_path: directory.join("service-account.json"),
@@ -196,6 +201,7 @@ impl SigningKey {
         Ok(Self {
             id: id.to_owned(),
             path,
+            topics: Vec::new(),
             key,
         })
     }

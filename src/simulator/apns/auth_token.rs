@@ -3,7 +3,7 @@
 //! No clock: time is an argument, in seconds since the epoch. A signature is verified once per
 //! distinct token; a connection that repeats its token pays a comparison.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,10 +21,30 @@ const MAX_AHEAD_SECS: u64 = 60;
 /// Our limit: verified tokens remembered. A well-behaved client has one per hour and key.
 pub(super) const MAX_VERIFIED: usize = 64;
 
+/// A signing key of a team.
+pub(in crate::simulator) struct TeamKey {
+    pub(in crate::simulator) id: String,
+    pub(in crate::simulator) public: DecodingKey,
+    /// The bundle IDs that it is for; of all of the team if there are none.
+    pub(in crate::simulator) topics: Vec<String>,
+}
+
+impl TeamKey {
+    /// Whether it is for a topic, whatever a push type adds to that. What is no topic is judged
+    /// elsewhere.
+    fn is_for(&self, topic: Option<&[u8]>) -> bool {
+        let Some(topic) = topic.filter(|_| !self.topics.is_empty()) else {
+            return true;
+        };
+        let begins = |known: &String| topic.starts_with(known.as_bytes());
+        self.topics.iter().any(begins)
+    }
+}
+
 /// The signing keys of a team and how their tokens have been used.
 pub(in crate::simulator) struct AuthTokens {
     team_id: String,
-    keys: Vec<(String, DecodingKey)>,
+    keys: Vec<TeamKey>,
     validation: Validation,
     book: Mutex<Book>,
     /// Moves on whenever a key's current token changes, so that connections look again.
@@ -37,6 +57,8 @@ struct Book {
     verified: HashMap<Box<[u8]>, (usize, u64)>,
     /// The tokens in use, by key.
     usage: HashMap<usize, Usage>,
+    /// The keys that are no longer taken.
+    revoked: HashSet<usize>,
 }
 
 /// The claims in use with one key. Tokens of equal claims count as one.
@@ -66,8 +88,8 @@ struct Claims {
 }
 
 impl AuthTokens {
-    /// The rules for a team's keys, each an id and a public key.
-    pub(in crate::simulator) fn new(team_id: String, keys: Vec<(String, DecodingKey)>) -> Self {
+    /// The rules for a team's keys.
+    pub(in crate::simulator) fn new(team_id: String, keys: Vec<TeamKey>) -> Self {
         let mut validation = Validation::new(Algorithm::ES256);
         validation.required_spec_claims.clear();
         // Age is judged below, by the clock that we are handed.
@@ -90,18 +112,37 @@ impl AuthTokens {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Judges the auth token of one request.
+    /// A key is taken no more.
+    pub(in crate::simulator) fn revoke(&self, id: &str) {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        book.revoked
+            .extend(self.keys.iter().position(|key| key.id == id));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Judges the auth token of one request for that topic.
     pub(super) fn check(
         &self,
         shown: &mut Shown,
         token: Option<&[u8]>,
+        topic: Option<&[u8]>,
         now: u64,
     ) -> Result<(), Reason> {
         let token = token.ok_or(Reason::MISSING_PROVIDER_TOKEN)?;
+        let is_for = |key: Option<usize>| {
+            let key = key.and_then(|key| self.keys.get(key));
+            key.is_none_or(|key| key.is_for(topic))
+        };
         if shown.generation == self.generation.load(Ordering::Acquire) && shown.token == token {
+            if !is_for(shown.key) {
+                return Err(Reason::INVALID_PROVIDER_TOKEN);
+            }
             return check_age(shown.iat, now);
         }
         let (key, iat) = self.verify(token)?;
+        if !is_for(Some(key)) {
+            return Err(Reason::INVALID_PROVIDER_TOKEN);
+        }
         check_age(iat, now)?;
         if *shown.key.get_or_insert(key) != key {
             return Err(Reason::UNRELATED_KEY);
@@ -118,10 +159,11 @@ impl AuthTokens {
     /// The key and `iat` of a token that is well formed and rightly signed.
     fn verify(&self, token: &[u8]) -> Result<(usize, u64), Reason> {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = book.verified.get(token) {
-            return Ok(*known);
-        }
         let invalid = Reason::INVALID_PROVIDER_TOKEN;
+        if let Some(known) = book.verified.get(token) {
+            let is_revoked = book.revoked.contains(&known.0);
+            return if is_revoked { Err(invalid) } else { Ok(*known) };
+        }
         let kid = jsonwebtoken::decode_header(token)
             .ok()
             .and_then(|header| header.kid);
@@ -129,13 +171,13 @@ impl AuthTokens {
         let key = self
             .keys
             .iter()
-            .position(|(id, _)| *id == kid)
+            .position(|key| key.id == kid)
             .ok_or(invalid)?;
-        let (_, public) = self.keys.get(key).ok_or(invalid)?;
+        let public = &self.keys.get(key).ok_or(invalid)?.public;
         let claims = jsonwebtoken::decode::<Claims>(token, public, &self.validation)
             .map_err(|_| invalid)?
             .claims;
-        if claims.iss != self.team_id {
+        if claims.iss != self.team_id || book.revoked.contains(&key) {
             return Err(invalid);
         }
         if book.verified.len() >= MAX_VERIFIED {
@@ -191,7 +233,7 @@ mod tests {
     use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
     use rcgen::KeyPair;
 
-    use super::{AuthTokens, MAX_VERIFIED, Reason, Shown};
+    use super::{AuthTokens, MAX_VERIFIED, Reason, Shown, TeamKey};
 
     const NOW: u64 = 1_790_000_000;
 
@@ -205,7 +247,11 @@ mod tests {
             let keys: Vec<_> = (0..2).map(|_| KeyPair::generate().unwrap()).collect();
             let public = |(index, key): (usize, &KeyPair)| {
                 let public = DecodingKey::from_ec_pem(key.public_key_pem().as_bytes()).unwrap();
-                (format!("KEY{index}"), public)
+                TeamKey {
+                    id: format!("KEY{index}"),
+                    public,
+                    topics: Vec::new(),
+                }
             };
             let tokens = AuthTokens::new(
                 "TEAM".to_owned(),
@@ -229,7 +275,7 @@ mod tests {
         }
 
         fn check(&self, shown: &mut Shown, token: &[u8], now: u64) -> Result<(), Reason> {
-            self.tokens.check(shown, Some(token), now)
+            self.tokens.check(shown, Some(token), None, now)
         }
     }
 
@@ -237,7 +283,7 @@ mod tests {
     fn a_token_that_is_absent_malformed_or_not_ours_is_refused() {
         let team = Team::new();
         let shown = &mut Shown::default();
-        let missing = team.tokens.check(shown, None, NOW);
+        let missing = team.tokens.check(shown, None, None, NOW);
         assert_eq!(missing, Err(Reason::MISSING_PROVIDER_TOKEN));
         let good = format!(r#"{{"iss":"TEAM","iat":{NOW}}}"#);
         for (why, token) in [
@@ -329,6 +375,25 @@ mod tests {
         let other = team.sign(1, "KEY1", &format!(r#"{{"iss":"TEAM","iat":{NOW}}}"#));
         assert_eq!(team.check(shown, &other, NOW), Err(Reason::UNRELATED_KEY));
         assert_eq!(team.check(&mut Shown::default(), &other, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_or_for_other_topics_is_refused() {
+        let mut team = Team::new();
+        team.tokens.keys[0].topics = vec!["com.one".to_owned()];
+        let (shown, token) = (&mut Shown::default(), team.mint(NOW));
+        let mut check = |topic: &str| {
+            let topic = Some(topic.as_bytes());
+            team.tokens.check(shown, Some(&token), topic, NOW)
+        };
+        let invalid = Err(Reason::INVALID_PROVIDER_TOKEN);
+        assert_eq!(check("com.other"), invalid, "at first");
+        assert_eq!(check("com.one.voip"), Ok(()));
+        assert_eq!(check("com.other"), invalid, "of a known token");
+        team.tokens.revoke("KEY1");
+        assert_eq!(check("com.one"), Ok(()), "that was another");
+        team.tokens.revoke("KEY0");
+        assert_eq!(check("com.one"), invalid);
     }
 
     #[test]

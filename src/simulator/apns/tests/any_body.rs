@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rcgen::KeyPair;
 use serde_json::json;
 
-use super::super::{Apns, AuthTokens, Session};
+use super::super::{Apns, AuthTokens, Session, TeamKey};
 use crate::api::plan::Planned;
 use crate::provider::{Site, apns};
 use crate::push::{LaneId, PushType};
@@ -54,9 +54,14 @@ fn request(planned: &Planned) -> Sent {
 /// The look-alike's word for why it does not take a request, empty if it does.
 fn judged(fields: &[(String, String)], body: &[u8], is_mdm: bool) -> &'static str {
     let key = DecodingKey::from_ec_pem(KEY.public_key_pem().as_bytes()).unwrap();
+    let team_key = TeamKey {
+        id: "KEY".to_owned(),
+        public: key,
+        topics: Vec::new(),
+    };
     let apns = Apns {
-        auth_tokens: AuthTokens::new("TEAM".to_owned(), vec![("KEY".to_owned(), key)]),
-        topic: TOPIC.to_owned(),
+        auth_tokens: AuthTokens::new("TEAM".to_owned(), vec![team_key]),
+        topics: vec![TOPIC.to_owned()],
     };
     let fields = fields
         .iter()
