@@ -44,6 +44,7 @@ pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
 pub use keys::{APPS_MAX, MAX_AGE_MAX, PUSHER_MAX_MAX, QUEUES_MAX, SECTIONS};
 pub use lane::{
     ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig, MessageStyle, ProviderConfig,
+    SigningKeyFile,
 };
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};

@@ -9,6 +9,7 @@
 //! rule of [`policy`] changes it there too; its figures are limits, which a test compares with the
 //! code.
 
+mod candidate;
 pub mod credential;
 pub mod credential_files;
 pub mod credential_reader;

@@ -14,7 +14,7 @@ use crate::api::ApiKeys;
 use crate::config::{
     ApnsConfig, ApnsCredential, Config, FcmConfig, FcmCredential, HideToken, LaneConfig,
 };
-use crate::config::{Log, ProviderConfig, Secret};
+use crate::config::{Log, ProviderConfig, Secret, SigningKeyFile};
 use crate::count;
 use crate::filetype::{self, Wanted};
 use crate::log::HASH_KEY_MIN;
@@ -120,7 +120,11 @@ pub fn doubts(
     now: Moment,
 ) -> Result<Vec<Finding>, Vec<Finding>> {
     match &lane.provider {
-        ProviderConfig::Apns(own) => apns(lane, own, system, now).map(|found| found.doubts),
+        ProviderConfig::Apns(own) => {
+            let mut doubts = apns(lane, own, system, now)?.doubts;
+            doubts.extend(old_key(lane, system, now).err().into_iter().flatten());
+            Ok(doubts)
+        }
         ProviderConfig::Fcm(own) => fcm(lane, own, system, now).map(|found| found.doubts),
     }
 }
@@ -144,6 +148,30 @@ pub fn apns(
     let tls = tls.map_err(|error| vec![Finding::of_key(&lane.section, error)])?;
     let value = Apns { identity, tls };
     Ok(Found { value, doubts })
+}
+
+/// Reads the signing key before the present one, if the section of a lane to APNs names it, with
+/// the lane that has it.
+///
+/// # Errors
+///
+/// Why it cannot be used, which keeps nobody from using the present one.
+pub fn old_key(
+    lane: &LaneConfig,
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<Option<(LaneConfig, Found<Apns>)>, Vec<Finding>> {
+    let Some(lane) = lane.with_old_key() else {
+        return Ok(None);
+    };
+    let found = lane.apns().map(|own| apns(&lane, own, system, now));
+    let found = found.transpose().map_err(|mut findings| {
+        for finding in &mut findings {
+            finding.text.push_str(NOT_KEPT);
+        }
+        findings
+    })?;
+    Ok(found.map(|found| (lane, found)))
 }
 
 /// Reads what the section of a lane to FCM names.
@@ -239,18 +267,19 @@ fn who(
 ) -> Result<(ApnsIdentity, Certificate), Vec<Finding>> {
     match credential {
         ApnsCredential::Token {
-            key_path,
-            key_id,
+            key: named,
             team_id,
+            ..
         } => {
-            let key = &*format!("{section}.token_auth_key_path");
-            let file = read(key, key_path, Wanted::SigningKey).map_err(one)?;
-            let signing_key = SigningKey::from_pem(&file, key_id, team_id).map_err(|error| {
+            let (path, id) = (&*named.path, &*named.id);
+            let key = &*format!("{section}.{}", named.named_by);
+            let file = read(key, path, Wanted::SigningKey).map_err(one)?;
+            let signing_key = SigningKey::from_pem(&file, id, team_id).map_err(|error| {
                 let wanted = Wanted::SigningKey;
-                vec![unusable((key, key_path), &file, wanted, error)]
+                vec![unusable((key, path), &file, wanted, error)]
             })?;
-            let doubt = other_id(key_path, key_id, section);
-            doubts.extend(doubt.map(|text| Finding::at(key, key_path, text)));
+            let doubt = other_id(named, section);
+            doubts.extend(doubt.map(|text| Finding::at(key, path, text)));
             Ok((ApnsIdentity::Key(signing_key), None))
         }
         ApnsCredential::Certificate {
@@ -306,13 +335,15 @@ fn who(
 }
 
 /// What is to be said of a signing key whose file is called after another key.
-fn other_id(path: &Path, key_id: &str, section: &str) -> Option<String> {
+fn other_id(named: &SigningKeyFile, section: &str) -> Option<String> {
+    let SigningKeyFile { path, id, named_by } = named;
     let name = path.file_stem()?.to_str()?.strip_prefix("AuthKey_")?;
-    let is_id = name.len() == key_id.len() && name.bytes().all(|it| it.is_ascii_alphanumeric());
-    (is_id && name != key_id).then(|| {
+    let is_id = name.len() == id.len() && name.bytes().all(|it| it.is_ascii_alphanumeric());
+    (is_id && name != id).then(|| {
+        let of_id = named_by.replace("_path", "_id");
         format!(
-            "by its name the file is key {name}, and {section}.token_auth_key_id is {key_id}; \
-             Apple refuses every push as InvalidProviderToken if that is not the file's key"
+            "by its name the file is key {name}, and {section}.{of_id} is {id}; Apple refuses \
+             every push as InvalidProviderToken if that is not the file's key"
         )
     })
 }
@@ -518,5 +549,8 @@ fn bytes(key: &str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
     Ok(file)
 }
 
+/// What is added to why a signing key on its way out cannot be used.
+const NOT_KEPT: &str = "; the new key alone is used, from the start on: if that is meant, remove the \
+                        two token_auth_old_ keys";
 const KEYS: &str = "core.api_key_path";
 const HASH_KEY: &str = "log.hash_key_path";

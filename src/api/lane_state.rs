@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::route::Order;
-use super::stat::{LaneAlarm, LaneState, Sending};
+use super::stat::{LaneAlarm, LaneCredentials, LaneState, Sending};
+use crate::delivery::present_route::{PresentRoute, ShownCredentials};
 use crate::lane::{DECIDED, Hold, Lane, Prevailing, Resting};
 use crate::moment::{self, Moment};
 use crate::provider::told_of;
@@ -33,6 +34,22 @@ pub(super) fn of(lane: &Lane) -> LaneState {
         shown.lack = Some(unreachable.lack);
     }
     shown
+}
+
+/// What a lane proves itself with.
+pub(super) fn credentials(route: &PresentRoute) -> LaneCredentials {
+    let ShownCredentials {
+        present,
+        new,
+        refusal,
+        old,
+    } = route.shown();
+    LaneCredentials {
+        credential: present,
+        new_credential_reason: refusal.filter(|_| new.is_some()),
+        new_credential: new,
+        old_credential: old,
+    }
 }
 
 /// Pauses a lane, or lets it go on.

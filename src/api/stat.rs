@@ -156,6 +156,25 @@ pub struct LaneStat {
     /// Ours too.
     #[serde(flatten)]
     pub tries: Option<Tries>,
+    /// And this.
+    #[serde(flatten)]
+    pub credentials: Option<LaneCredentials>,
+}
+
+/// What a lane proves itself with: which files and keys, nothing of what is in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneCredentials {
+    /// What is in use.
+    pub credential: String,
+    /// What is to be in use once a push has shown that it is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_credential: Option<String>,
+    /// The provider's word for why that is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_credential_reason: Option<String>,
+    /// What was in use before, while it is not known whether what is in use is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_credential: Option<String>,
 }
 
 /// What there is to say of lanes, under their names and in the order of their numbers.
@@ -275,6 +294,7 @@ mod tests {
                         },
                         state: None,
                         tries: None,
+                        credentials: None,
                     },
                 ),
                 (
@@ -294,6 +314,12 @@ mod tests {
                             attempts: 7,
                             retries: 5,
                         }),
+                        credentials: Some(LaneCredentials {
+                            credential: "key id OLD".into(),
+                            new_credential: Some("key id NEW".into()),
+                            new_credential_reason: None,
+                            old_credential: None,
+                        }),
                     },
                 ),
             ]),
@@ -306,7 +332,8 @@ mod tests {
              \"state\": \"held\",\n  \"since\": 1795000000,\n  \
              \"reason\": \"SERVICE_DISABLED\",\n  \"push\": 17,\n  \
              \"error\": \"the API is not enabled\",\n  \"attempts\": 7,\n  \
-             \"retries\": 5\n }\n}"
+             \"retries\": 5,\n  \"credential\": \"key id OLD\",\n  \
+             \"new_credential\": \"key id NEW\"\n }\n}"
         );
     }
 

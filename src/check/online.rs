@@ -37,7 +37,18 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
     let mut lanes: Vec<_> = config.enabled().collect();
     // The token endpoint tells the time, and APNs does not.
     lanes.sort_by_key(|(_, lane)| lane.apns().is_some());
-    let asked = lanes.into_iter().map(|(id, lane)| {
+    // Each lane as it is, and as it was with the signing key before.
+    let old = |id, lane: &LaneConfig| Some((id, lane.with_old_key()?));
+    let old: Vec<_> = lanes
+        .iter()
+        .filter_map(|(id, lane)| old(*id, lane))
+        .collect();
+    let old = old.iter().map(|(id, lane)| (*id, lane, true));
+    let lanes = lanes
+        .into_iter()
+        .map(|(id, lane)| (id, lane, false))
+        .chain(old);
+    let asked = lanes.map(|(id, lane, is_old)| {
         let now = Moment::now();
         let asked = match &lane.provider {
             ProviderConfig::Apns(own) => named::apns(lane, own, &system, now)
@@ -46,19 +57,33 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
                 named::fcm(lane, own, &system, now).map(|found| ask_fcm(lane, found.value, &clock))
             }
         };
-        let name = provider::of(id.provider()).name();
-        (id, format!("{}.enabled", lane.section), name, asked)
+        let key = if is_old {
+            "token_auth_old_key_id"
+        } else {
+            "enabled"
+        };
+        (id, is_old, format!("{}.{key}", lane.section), asked)
     });
     let mut asked: Vec<_> = asked.collect();
-    asked.sort_by_key(|(id, ..)| *id);
+    asked.sort_by_key(|(id, is_old, ..)| (*id, *is_old));
     let apart = clock.apart(Moment::now());
     let mut findings = Vec::new();
-    for (id, key, name, asked) in asked {
+    for (id, is_old, key, asked) in asked {
         let (key, apart) = (&*key, apart.as_deref());
+        let name = provider::of(id.provider()).name();
         // Of several lanes to one provider each is named.
         let of_lane = format!("{name} of {id}");
         let is_default = id.app().is_empty() && id.environment().is_none();
         let name = if is_default { name } else { &of_lane };
+        if is_old {
+            // What cannot be read is told without a network too.
+            findings.extend(
+                asked
+                    .ok()
+                    .map(|found| report_old(source, (key, name), found)),
+            );
+            continue;
+        }
         findings.push(match asked {
             Ok(found) => report(source, (key, name), found, apart),
             Err(_) if has_error(told) => {
@@ -111,6 +136,30 @@ fn report(
         .unwrap_or_default();
     let cure = cure.map(|cure| format!("; {cure}")).unwrap_or_default();
     source.about(Severity::Error, key, format!("{text}{apart}{cure}"))
+}
+
+/// What came of a question with the signing key before: that it is refused keeps nobody from the
+/// present one.
+fn report_old(
+    source: &FileText<'_>,
+    (key, name): (&str, &str),
+    found: Result<Trial, String>,
+) -> Diagnostic {
+    match found {
+        Ok(told) if told.is_good => {
+            let text = format!("{name} at {} takes the old signing key too", told.host);
+            source.whole(Severity::Note, text)
+        }
+        Ok(Trial { host, answer, .. }) => {
+            let (status, reason) = (answer.status, &answer.reason);
+            let text = format!(
+                "{name} at {host} refuses the old signing key: {status} {reason}; if it is no longer \
+                 needed, remove the two token_auth_old_ keys"
+            );
+            source.about(Severity::Warning, key, text)
+        }
+        Err(text) => source.about(Severity::Warning, key, format!("{name}: {text}")),
+    }
 }
 
 fn ask_apns(

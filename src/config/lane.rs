@@ -3,7 +3,7 @@
 pub(super) mod apns;
 pub(super) mod fcm;
 
-pub use apns::{ApnsConfig, ApnsCredential};
+pub use apns::{ApnsConfig, ApnsCredential, SigningKeyFile};
 pub use fcm::{FcmConfig, FcmCredential, MessageStyle};
 
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ section! {
     token_auth_key_path = Key::file("Token authentication: Apple's .p8 key file")
     .in_forks(&[("ios", "auth_key_path")])
     .only_of(Apns),
-    shown lane.signing_key().map(|(key_path, ..)| key_path.value());
+    shown lane.signing_key().map(|(key, ..)| key.path.value());
     token_auth_key_id = Key::text(
         "",
         "10 letters and digits",
@@ -61,7 +61,7 @@ section! {
     )
     .in_forks(&[("ios", "key_id")])
     .only_of(Apns),
-    shown lane.signing_key().map(|(_, key_id, _)| key_id.value());
+    shown lane.signing_key().map(|(key, ..)| key.id.value());
     token_auth_team_id = Key::text(
         "",
         "10 letters and digits",
@@ -69,7 +69,20 @@ section! {
     )
     .in_forks(&[("ios", "team_id")])
     .only_of(Apns),
-    shown lane.signing_key().map(|(.., team_id)| team_id.value());
+    shown lane.signing_key().map(|(_, team_id, _)| team_id.value());
+    token_auth_old_key_path = Key::file(
+        "While the signing key is changed: the .p8 file of the key before, of the same team, which \
+         stays in use until APNs has taken a push with the new one",
+    )
+    .only_of(Apns),
+    shown lane.signing_key().map(|(.., old)| old.as_ref().map(|old| old.path.clone()).value());
+    token_auth_old_key_id = Key::text(
+        "",
+        "10 letters and digits",
+        "While the signing key is changed: the id of the key before",
+    )
+    .only_of(Apns),
+    shown lane.signing_key().map(|(.., old)| old.as_ref().map(|old| old.id.clone()).value());
     sandbox = Key::flag(
         true,
         "Pushes to Apple's development environment; false for apps from the App Store",
@@ -331,7 +344,8 @@ impl LaneConfig {
                     key_path,
                     ..
                 } => vec![cert_path, key_path],
-                ApnsCredential::Token { key_path, .. } => vec![key_path],
+                // One that is on its way out is in no further route.
+                ApnsCredential::Token { key, .. } => vec![&key.path],
             },
             ProviderConfig::Fcm(fcm) => match &fcm.credential {
                 FcmCredential::File { path, .. } => vec![path],
@@ -341,8 +355,35 @@ impl LaneConfig {
         files.into_iter().chain(&self.ca_path).cloned().collect()
     }
 
-    /// Whether both say the same of all that connections are made of.
+    /// Whether both say the same of all that connections are made of. A signing key before the
+    /// present one is none of that.
     pub fn connects_as(&self, other: &Self) -> bool {
+        let mut other = self.apart_from_connections(other);
+        if let (Some(of_other), Some((.., own))) = (other.old_key_mut(), self.signing_key()) {
+            of_other.clone_from(own);
+        }
+        *self == other
+    }
+
+    /// Whether both say the same of all that connections are made of, but for who we are.
+    pub fn connects_but_for_its_credential_as(&self, other: &Self) -> bool {
+        let mut other = self.apart_from_connections(other);
+        match (&mut other.provider, &self.provider) {
+            (ProviderConfig::Apns(other), ProviderConfig::Apns(own)) => {
+                other.credential = own.credential.clone();
+            }
+            // The project may be the credential's own: those who connect compare what it is.
+            (ProviderConfig::Fcm(other), ProviderConfig::Fcm(own)) => {
+                other.credential = own.credential.clone();
+                other.project_id.clone_from(&own.project_id);
+            }
+            _ => return false,
+        }
+        *self == other
+    }
+
+    /// The other, with what this one says of all that connections are not made of.
+    fn apart_from_connections(&self, other: &Self) -> Self {
         let mut other = Self {
             retry_max: self.retry_max,
             rate: self.rate,
@@ -351,7 +392,34 @@ impl LaneConfig {
         if let (ProviderConfig::Fcm(fcm), Some(own)) = (&mut other.provider, self.fcm()) {
             fcm.style = own.style;
         }
-        *self == other
+        other
+    }
+
+    /// Whether it names the signing key before the present one.
+    pub fn has_old_key(&self) -> bool {
+        self.signing_key().is_some_and(|(.., old)| old.is_some())
+    }
+
+    /// The lane as it was with the signing key before, if that is named.
+    pub fn with_old_key(&self) -> Option<Self> {
+        let mut lane = self.clone();
+        if let ProviderConfig::Apns(apns) = &mut lane.provider
+            && let ApnsCredential::Token { key, old, .. } = &mut apns.credential
+        {
+            *key = old.take()?;
+            return Some(lane);
+        }
+        None
+    }
+
+    fn old_key_mut(&mut self) -> Option<&mut Option<SigningKeyFile>> {
+        match &mut self.provider {
+            ProviderConfig::Apns(ApnsConfig {
+                credential: ApnsCredential::Token { old, .. },
+                ..
+            }) => Some(old),
+            _ => None,
+        }
     }
 
     fn certificate(&self) -> Option<(&PathBuf, &PathBuf, &Option<Secret>)> {
@@ -376,13 +444,9 @@ impl LaneConfig {
         }
     }
 
-    fn signing_key(&self) -> Option<(&PathBuf, &String, &String)> {
+    fn signing_key(&self) -> Option<(&SigningKeyFile, &String, &Option<SigningKeyFile>)> {
         match &self.apns()?.credential {
-            ApnsCredential::Token {
-                key_path,
-                key_id,
-                team_id,
-            } => Some((key_path, key_id, team_id)),
+            ApnsCredential::Token { key, team_id, old } => Some((key, team_id, old)),
             ApnsCredential::Certificate { .. } => None,
         }
     }

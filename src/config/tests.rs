@@ -101,9 +101,13 @@ fn credentials_alone_are_a_configuration() {
                     ca_path: None,
                     provider: ProviderConfig::Apns(ApnsConfig {
                         credential: ApnsCredential::Token {
-                            key_path: "key.p8".into(),
-                            key_id: "ABCDE12345".into(),
+                            key: SigningKeyFile {
+                                path: "key.p8".into(),
+                                id: "ABCDE12345".into(),
+                                named_by: "token_auth_key_path",
+                            },
                             team_id: "TEAM123456".into(),
+                            old: None,
                         },
                         sandbox: true,
                         environments: Vec::new(),

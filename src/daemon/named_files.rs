@@ -104,6 +104,7 @@ impl NamedFile {
             "pem_cert_path" => return format!("a new certificate{}", certificate(&self.path)),
             "pem_key_path" => "a new private key",
             "token_auth_key_path" => "a new signing key",
+            "token_auth_old_key_path" => "another signing key of before",
             "service_account_path" => "a new Google credential",
             "ca_path" => "new certificate authorities",
             "hash_key_path" => {

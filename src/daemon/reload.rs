@@ -219,7 +219,7 @@ impl Daemon {
         let (gone, of_new) = self.turn_lanes(&in_force, new);
         // Callers first: they name environments as those go that are opened from here on.
         self.turn_callers(&in_force, terms);
-        told.extend(self.turn_routes(routes));
+        told.extend(self.turn_routes(routes, &in_force));
         told.extend(of_new);
         // Nobody here has the registry any more, who might yet bring something to the lanes of
         // before.
@@ -258,18 +258,58 @@ impl Daemon {
             .collect()
     }
 
-    /// Has lanes that are served connect in another way.
-    fn turn_routes(&self, routes: Vec<(LaneId, CredentialFiles, Route)>) -> Vec<(Level, String)> {
-        let (lanes, mut told) = (self.lanes.get(), Vec::new());
+    /// Has lanes that are served connect in another way; where that differs by the credential
+    /// alone, once a push has shown that it is taken.
+    fn turn_routes(
+        &self,
+        routes: Vec<(LaneId, CredentialFiles, Route)>,
+        in_force: &Config,
+    ) -> Vec<(Level, String)> {
+        let (lanes, mut told) = (self.lanes.get(), self.let_old_keys_go(in_force));
         for (id, files, route) in routes {
-            if let Some(running) = lanes.get(id) {
-                let name = &route.credential_name;
-                let line = format!("applied: {id}: new connections from now on, with {name}");
-                told.push((Level::Info, line));
-                running.credential.turn_to(files, route);
-            }
+            let Some(running) = lanes.get(id) else {
+                continue;
+            };
+            let both = self.config.lane(id).zip(in_force.lane(id));
+            let is_rotation = both.is_some_and(|(old, new)| {
+                let ca_path = new.ca_path.as_deref();
+                new.connects_but_for_its_credential_as(old)
+                    && running.credential.is_rotation(&files, &route, ca_path)
+            });
+            let name = &route.credential_name;
+            let line = if is_rotation && !running.lane.holding().is_judged() {
+                format!(
+                    "applied: {id}: the old credential stays in use until a push was taken with the \
+                     new one, {name}"
+                )
+            } else {
+                format!("applied: {id}: new connections from now on, with {name}")
+            };
+            told.push((Level::Info, line));
+            running.credential.turn_to(files, route, is_rotation);
         }
         told
+    }
+
+    /// Has the new signing keys alone used where the configuration does not name the old ones any
+    /// more.
+    fn let_old_keys_go(&self, in_force: &Config) -> Vec<(Level, String)> {
+        let (lanes, now) = (self.lanes.get(), Moment::now());
+        let goes = |id: &LaneId| {
+            let has = |config: &Config| config.lane(*id).map(LaneConfig::has_old_key);
+            has(&self.config) == Some(true) && has(in_force) == Some(false)
+        };
+        let gone = in_force.enabled().map(|(id, _)| id).filter(goes);
+        let gone = gone.filter_map(|id| Some((id, lanes.get(id)?)));
+        let gone = gone.filter(|(_, running)| running.route.use_new_alone(now));
+        let line = |(id, _)| {
+            let line = format!(
+                "applied: {id}: the new signing key is used from now on, though no push was taken \
+                 with it yet: the old one is not named any more"
+            );
+            (Level::Warn, line)
+        };
+        gone.map(line).collect()
     }
 
     /// Has the lanes that stay go by the new limits, and those that come by what was set by hand.

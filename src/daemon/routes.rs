@@ -48,11 +48,12 @@ impl SharedRoots {
 /// The files of a lane's credential; auth tokens outlive the process in `state`.
 pub(super) fn credential_files(
     id: LaneId,
-    lane: &LaneConfig,
+    settings: &LaneConfig,
     roots: SharedRoots,
-    state: &StateDirectory,
+    directory: &StateDirectory,
 ) -> CredentialFiles {
-    let (lane, state, paths) = (lane.clone(), state.clone(), lane.files());
+    let (lane, state, paths) = (settings.clone(), directory.clone(), settings.files());
+    let old_roots = roots.clone();
     let build = move || {
         let now = Moment::now();
         match &lane.provider {
@@ -66,7 +67,26 @@ pub(super) fn credential_files(
             }
         }
     };
-    CredentialFiles::new(paths, Box::new(build))
+    let files = CredentialFiles::new(paths, Box::new(build));
+    if !settings.has_old_key() {
+        return files;
+    }
+    let (lane, state) = (settings.clone(), directory.clone());
+    files.after(Box::new(move || {
+        match named::old_key(&lane, old_roots.get(), Moment::now()) {
+            Ok(None) => None,
+            Ok(Some((lane, found))) => {
+                let own = lane.apns()?;
+                Some(apns_route((id, &lane), own, found.value, &state))
+            }
+            Err(findings) => {
+                for finding in findings {
+                    ::log::warn!("{finding}");
+                }
+                None
+            }
+        }
+    }))
 }
 
 /// What was read; the operator hears the doubts about it.
@@ -102,14 +122,10 @@ fn apns_route(
                 "",
             )
         }
-        ApnsCredential::Token {
-            key_path,
-            key_id,
-            team_id,
-        } => {
-            let path = key_path.display();
-            let name = format!("token_auth_key_path {path}, key id {key_id}, team id {team_id}");
-            (name, &**key_id)
+        ApnsCredential::Token { key, team_id, .. } => {
+            let (by, path, id) = (key.named_by, key.path.display(), &*key.id);
+            let name = format!("{by} {path}, key id {id}, team id {team_id}");
+            (name, id)
         }
     };
     let credentials = match found.identity {

@@ -1,7 +1,7 @@
 //! The files that a lane's credential is in, and whether they have changed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::route::Route;
 use crate::regular;
@@ -24,12 +24,16 @@ impl std::error::Error for Unroutable {}
 /// Makes a route from the configuration and what the files hold now.
 pub type Build = Box<dyn Fn() -> Result<Route, Unroutable> + Send>;
 
+/// Makes a route with the credential before, if the configuration still names one that can be used.
+pub type BuildFormer = Box<dyn Fn() -> Option<Route> + Send>;
+
 /// The files of one lane's credential.
 pub struct CredentialFiles {
     paths: Vec<PathBuf>,
     /// What they held when a route was made of them last; `None` for one that could not be read.
     known: Vec<Option<Vec<u8>>>,
     build: Build,
+    former: Option<BuildFormer>,
 }
 
 impl CredentialFiles {
@@ -39,7 +43,36 @@ impl CredentialFiles {
             known: content(&paths),
             paths,
             build,
+            former: None,
         }
+    }
+
+    /// The same, with what makes a route of the credential before.
+    #[must_use]
+    pub fn after(self, former: BuildFormer) -> Self {
+        Self {
+            former: Some(former),
+            ..self
+        }
+    }
+
+    /// A route with the credential before, if the configuration names one that can be used.
+    pub(super) fn former(&self) -> Option<Route> {
+        self.former.as_ref().and_then(|build| build())
+    }
+
+    /// Whether the configuration names a credential before.
+    pub(super) fn name_former(&self) -> bool {
+        self.former.is_some()
+    }
+
+    /// Whether both have that file, with the same content.
+    pub(super) fn have_same(&self, others: &Self, path: &Path) -> bool {
+        let content = |of: &Self| {
+            let index = of.paths.iter().position(|known| known == path)?;
+            of.known.get(index).cloned()
+        };
+        content(self) == content(others)
     }
 
     /// Whether these are the same files with the same content.

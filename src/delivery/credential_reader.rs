@@ -6,6 +6,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -162,8 +163,11 @@ impl CredentialReader {
         let (lane, mut files) = (&self.lane, self.lock_files());
         match files.changed() {
             Ok(None) => {
+                let now = Moment::now();
+                // With two credentials it is the other one's turn.
+                self.present_route.turn(now);
                 let (_, route) = self.present_route.current();
-                route.credentials.ask_again(Moment::now());
+                route.credentials.ask_again(now);
             }
             Ok(Some(route)) => {
                 ::log::info!(
@@ -184,12 +188,36 @@ impl CredentialReader {
         self.lock_files().are(files)
     }
 
-    /// Goes over to other files and the route that was made of them.
-    pub fn turn_to(&self, files: CredentialFiles, route: Route) {
+    /// Whether what these files make of the lane, by a configuration in which nothing but its
+    /// credential has changed, differs by that alone. `ca_path` is the file of those who are
+    /// trusted.
+    pub fn is_rotation(
+        &self,
+        files: &CredentialFiles,
+        route: &Route,
+        ca_path: Option<&Path>,
+    ) -> bool {
+        let (_, present) = self.present_route.current();
+        let is_as_trusted = |path| self.lock_files().have_same(files, path);
+        present.address.aim() == route.address.aim() && ca_path.is_none_or(is_as_trusted)
+    }
+
+    /// Goes over to other files and the route that was made of them: at once, or if `is_rotation`
+    /// when a push has shown that its credential is taken.
+    pub fn turn_to(&self, files: CredentialFiles, route: Route, is_rotation: bool) {
         // The lock is held until the route is in place, lest an older one is put there.
-        let mut present = self.lock_files();
+        let (mut present, now) = (self.lock_files(), Moment::now());
+        let former = if is_rotation { None } else { files.former() };
+        let outlives = files.name_former();
         *present = files;
-        self.present_route.replace(route, Moment::now());
+        match former {
+            _ if is_rotation => self.present_route.try_out(route, outlives, now),
+            Some(former) => {
+                self.present_route.replace(former, now);
+                self.present_route.try_out(route, outlives, now);
+            }
+            None => self.present_route.replace(route, now),
+        }
     }
 
     /// Whether the thread runs, and should have been heard of before now.

@@ -23,6 +23,7 @@ mod recovery;
 mod refusing;
 mod shown_in_flight;
 mod trays;
+mod trying_out;
 mod yielding;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use followed_route::FollowedRoute;
 use shown_in_flight::ShownInFlight;
 use trays::Trays;
 
-use super::link::Link;
+use super::link::{Begun, Link};
 use super::links::Links;
 use super::present_route::PresentRoute;
 use super::route::Route;
@@ -99,6 +100,8 @@ pub(super) enum Timer {
     MakeWay,
     /// It is noted again that a push was taken, while nothing is doubted.
     NoteProof,
+    /// A push has waited for long enough for the candidate's connection.
+    Try,
     /// This thread has had nothing to do for long.
     Idle,
 }
@@ -166,6 +169,7 @@ impl<T: Transport> Desk<T> {
     pub fn round(&mut self, now: Moment) -> bool {
         self.lane.promote_due(now.monotonic);
         self.follow_route();
+        self.follow_candidate();
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
@@ -174,12 +178,15 @@ impl<T: Transport> Desk<T> {
             crash_point::pass("response");
         }
         self.take_news(now);
+        // A push that was taken may have brought another route.
+        self.follow_route();
         // What has come by now is said before what is asked.
         self.answer_inquiries(now);
         self.part_with_refuser(now);
         self.yield_place();
-        if let Some(link) = &mut self.links.present {
-            link.retire_if_idle(now, self.following.route.idle_timeout);
+        let idle_timeout = self.following.route.idle_timeout;
+        for link in self.links.taking() {
+            link.retire_if_idle(now, idle_timeout);
         }
         self.fill(now);
         #[cfg(test)]
@@ -198,7 +205,9 @@ impl<T: Transport> Desk<T> {
 
     /// What the next connection is to be opened by.
     pub fn route(&self) -> &Arc<Route> {
-        &self.following.route
+        let begun = self.links.dialling;
+        let generation = begun.map_or(self.following.generation, |begun: Begun| begun.generation);
+        self.following.of(generation)
     }
 
     /// Lines of settlements that [`Desk::flush`] has still to hand to the logs: access, error.
@@ -234,7 +243,7 @@ impl<T: Transport> Desk<T> {
             let session = link.session();
             let (proved, troubles) = (session.take_proof(), session.take_troubles());
             if let Some(used) = session.credential() {
-                let credentials = &self.following.route.credentials;
+                let credentials = &self.following.of(session.generation()).credentials;
                 if proved {
                     credentials.proved(used);
                 }
@@ -242,7 +251,7 @@ impl<T: Transport> Desk<T> {
                     credentials.report(self.lane.id(), trouble, used, now);
                 }
             }
-            if link.newly_settled(now.monotonic) {
+            if link.newly_settled(now.monotonic) && !link.is_candidate() {
                 self.lane.crew().dial().settled();
             }
             if let Some(before) = link.take_ping_complaint() {
@@ -275,6 +284,14 @@ impl<T: Transport> Desk<T> {
         self.refusals_first();
         while let Some(ended) = self.trays.ended.pop() {
             self.trays.at_work = Some(ended.push.clone());
+            let ended = match self.look_at_tried(ended, now) {
+                Ok(ended) => ended,
+                Err(push) => {
+                    self.trays.again.push(push);
+                    self.trays.at_work = None;
+                    continue;
+                }
+            };
             let is_refused = ended.is_refused;
             let again = match self.keep_back(ended, now) {
                 Ok(ended) => self.settler.conclude(ended, now),
@@ -305,6 +322,7 @@ impl<T: Transport> Desk<T> {
         if self.lane.is_quiet() {
             return self.trays.hand_back(&self.lane);
         }
+        self.try_candidate(now);
         let stream_limit = self.stream_limit(now.monotonic);
         let Some(link) = &mut self.links.present else {
             return;
@@ -424,8 +442,7 @@ impl<T: Transport> Desk<T> {
         };
         let (push, error) = *refused;
         if error == SendError::BadHead {
-            let text = "a field of the request has characters that HTTP/2 does not carry";
-            self.settler.settle_as_unsendable(&push, text, now);
+            self.settle_unsendable(&push, now);
             self.trays.at_work = None;
         } else {
             self.trays.at_work = None;
@@ -437,6 +454,11 @@ impl<T: Transport> Desk<T> {
             self.end_probe(id, self.following.generation, ProbeEnd::NotSent, now);
         }
         false
+    }
+
+    fn settle_unsendable(&mut self, push: &Push, now: Moment) {
+        let text = "a field of the request has characters that HTTP/2 does not carry";
+        self.settler.settle_as_unsendable(push, text, now);
     }
 
     /// Settles what has expired while nothing can be sent.

@@ -57,6 +57,8 @@ pub(super) struct Link<T> {
 pub(super) struct Begun {
     /// By the route of that number.
     pub(super) generation: u64,
+    /// Which is not the lane's present one, but to be tried.
+    pub(super) is_candidate: bool,
     /// Before its handshakes.
     pub(super) at: Moment,
 }
@@ -87,6 +89,8 @@ pub(super) struct Parting {
     pub(super) only_target: Option<Target>,
     /// Its last requests had no answer.
     pub(super) was_silent: bool,
+    /// The number of the route by which it was tried whether its credential is taken.
+    pub(super) candidate: Option<u64>,
 }
 
 impl<T: Transport> Link<T> {
@@ -118,6 +122,16 @@ impl<T: Transport> Link<T> {
     /// Its number within the lane.
     pub(super) fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// Whether it is there to try a route that is not the lane's present one.
+    pub(super) fn is_candidate(&self) -> bool {
+        self.begun.is_candidate
+    }
+
+    /// Its route is the lane's present one now.
+    pub(super) fn is_adopted(&mut self) {
+        self.begun.is_candidate = false;
     }
 
     /// The pushes on it.
@@ -347,12 +361,14 @@ impl<T: Transport> Link<T> {
                 || why == IDLE
                 || why == YIELDED
                 || why == REPLACED
+                || why == PUT_OFF
                 || why == HELD),
             peer: self.peer(),
             answered: self.session.answered(),
             stood: now.stood_since(self.begun.at),
             only_target: self.session.only_target(),
             was_silent: self.session.is_silent(),
+            candidate: self.is_candidate().then_some(self.begun.generation),
             why,
         }
     }
@@ -394,6 +410,9 @@ pub(super) const YIELDED: &str = "core.provider_connections: another lane has it
 
 /// Why a connection of a route that is no longer the lane's ends.
 pub(super) const REPLACED: &str = "its route was replaced";
+
+/// Why a connection ends by which a candidate was tried, of which nothing was learnt.
+pub(super) const PUT_OFF: &str = "what it was opened to try is tried again later";
 
 /// Why a connection ends whose credential was refused on it or on another: the next probe shall
 /// not be judged by what this one has learnt of the credential.

@@ -27,6 +27,8 @@ pub const DRAINING_MAX: usize = 4;
 pub(super) struct Links<T> {
     /// The one that takes pushes.
     pub(super) present: Option<Link<T>>,
+    /// The one by which a candidate is tried.
+    pub(super) candidate: Option<Link<T>>,
     /// At most [`DRAINING_MAX`].
     draining: Vec<Link<T>>,
     /// The next one, which is being opened.
@@ -37,6 +39,7 @@ impl<T> Default for Links<T> {
     fn default() -> Self {
         Self {
             present: None,
+            candidate: None,
             draining: Vec::new(),
             dialling: None,
         }
@@ -52,7 +55,8 @@ impl<T: Transport> Links<T> {
     /// Writes what there is to write.
     pub(super) fn flush(&mut self, now: Moment, ended: &mut Vec<Ended>) {
         // What those that drain have given up was known before what the present one sends.
-        let links = self.draining.iter_mut().chain(&mut self.present);
+        let links = self.draining.iter_mut().chain(&mut self.candidate);
+        let links = links.chain(&mut self.present);
         links.for_each(|link| link.flush(now, ended));
     }
 
@@ -95,12 +99,22 @@ impl<T: Transport> Links<T> {
             .min()
     }
 
-    /// Lets the present one retire if it takes no more pushes.
-    pub(super) fn part(&mut self) {
+    /// Lets the present one retire if it takes no more pushes, and that of a candidate. Where the
+    /// candidate's route is the present one by now, so is its connection.
+    pub(super) fn part(&mut self, generation: u64) {
         let draining = self.draining.len();
         let goes =
             |link: &mut Link<T>| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
         self.draining.extend(self.present.take_if(goes));
+        let draining = self.draining.len();
+        let goes =
+            |link: &mut Link<T>| link.is_over() || (link.is_retiring() && draining < DRAINING_MAX);
+        self.draining.extend(self.candidate.take_if(goes));
+        if self.present.is_none() {
+            let is_present = |link: &mut Link<T>| link.session().generation() == generation;
+            self.present = self.candidate.take_if(is_present);
+            self.present.iter_mut().for_each(Link::is_adopted);
+        }
     }
 
     /// Ends one that has nothing left to do, and says what became of it.
@@ -112,6 +126,7 @@ impl<T: Transport> Links<T> {
     /// Ends one, whatever it has left to do.
     pub(super) fn end_any(&mut self, now: Moment, ended: &mut Vec<Ended>) -> Option<Parting> {
         self.draining.extend(self.present.take());
+        self.draining.extend(self.candidate.take());
         self.end(0, now, ended)
     }
 
@@ -125,14 +140,22 @@ impl<T: Transport> Links<T> {
     /// All of them, to be given up.
     pub(super) fn take(&mut self) -> Vec<Link<T>> {
         self.draining.extend(self.present.take());
+        self.draining.extend(self.candidate.take());
         std::mem::take(&mut self.draining)
     }
 
+    /// Those that take pushes: the present one, and that of a candidate.
+    pub(super) fn taking(&mut self) -> impl Iterator<Item = &mut Link<T>> {
+        self.present.iter_mut().chain(&mut self.candidate)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link<T>> {
-        self.present.iter_mut().chain(&mut self.draining)
+        let taking = self.present.iter_mut().chain(&mut self.candidate);
+        taking.chain(&mut self.draining)
     }
 
     fn iter(&self) -> impl Iterator<Item = &Link<T>> {
-        self.present.iter().chain(&self.draining)
+        let taking = self.present.iter().chain(&self.candidate);
+        taking.chain(&self.draining)
     }
 }

@@ -3,58 +3,140 @@
 //! The lane has the number of the present route; a thread that finds another number than its own
 //! takes the route here, lets its connections finish and opens new ones. What is in flight is
 //! answered to the old ones.
+//!
+//! A route that has nothing new but its credential is no more than a candidate at first: see the
+//! module of that name.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use super::candidate::Candidate;
 use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
 use super::route::Route;
 use crate::jitter::Random;
 use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Prevailing, Refused};
 use crate::moment::Moment;
-use crate::provider::told_of;
+use crate::provider::{self, told_of};
 use crate::push::LaneId;
 
 /// A lane's present route.
 #[derive(Debug)]
 pub struct PresentRoute {
     lane: Arc<Lane>,
-    /// With its number. Asked for by a thread that begins, so it is locked for no call of others.
-    present: Mutex<(u64, Arc<Route>)>,
+    /// Asked for by a thread that begins, so it is locked for no call of others.
+    present: Mutex<Routes>,
+    /// There is a candidate.
+    has_candidate: AtomicBool,
     /// One at a time replaces it, so that of two that come at once the last one's number stays.
     replacing: Mutex<()>,
+}
+
+/// A lane's present route, and the one beside it.
+#[derive(Debug)]
+struct Routes {
+    /// The present one's number.
+    generation: u64,
+    route: Arc<Route>,
+    candidate: Option<Candidate>,
+    /// The last number that was given.
+    last: u64,
+}
+
+impl Routes {
+    fn next_number(&mut self) -> u64 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    /// The candidate of that number, if it is one still.
+    fn candidate(&mut self, generation: u64) -> Option<&mut Candidate> {
+        let candidate = self.candidate.as_mut();
+        candidate.filter(|it| it.generation == generation)
+    }
+
+    /// The present one becomes the candidate, and the candidate the present one.
+    fn swap(&mut self) -> bool {
+        let Some(mut next) = self.candidate.take() else {
+            return false;
+        };
+        std::mem::swap(&mut self.route, &mut next.route);
+        let (outlives, was_former) = (next.outlives, next.is_former);
+        next = Candidate::new(self.next_number(), next.route, outlives);
+        next.is_former = !was_former;
+        self.candidate = Some(next);
+        self.generation = self.next_number();
+        true
+    }
+}
+
+/// The credentials of a lane, as an operator is shown them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCredentials {
+    /// The one in use.
+    pub present: String,
+    /// The new one, which is in use once a push has shown that it is taken.
+    pub new: Option<String>,
+    /// What the new one was refused with last.
+    pub refusal: Option<String>,
+    /// The old one, while it is not known of the one in use whether it is taken.
+    pub old: Option<String>,
 }
 
 impl PresentRoute {
     /// The first route of a lane.
     pub fn new(lane: &Arc<Lane>, route: Route) -> Arc<Self> {
         let generation = lane.holding().route_generation();
+        let routes = Routes {
+            generation,
+            route: Arc::new(route),
+            candidate: None,
+            last: generation,
+        };
         let present = Arc::new(Self {
             lane: Arc::clone(lane),
-            present: Mutex::new((generation, Arc::new(route))),
+            present: Mutex::new(routes),
+            has_candidate: AtomicBool::new(false),
             replacing: Mutex::default(),
         });
-        present.hear_of_access_tokens(Moment::now());
+        let (_, route) = present.current();
+        present.hear_of(&route, Moment::now());
         present
     }
 
     /// The route and its number.
     pub fn current(&self) -> (u64, Arc<Route>) {
         let present = self.lock();
-        (present.0, Arc::clone(&present.1))
+        (present.generation, Arc::clone(&present.route))
     }
 
     /// Puts another in its place. What is in flight finishes; a refused credential is tried anew
     /// at once.
     pub fn replace(self: &Arc<Self>, route: Route, now: Moment) {
+        let route = Arc::new(route);
+        self.change(now, |present| {
+            present.candidate = None;
+            present.route = Arc::clone(&route);
+            present.generation = present.next_number();
+            true
+        });
+        self.hear_of(&route, now);
+    }
+
+    /// Changes what is in use, as told; whether it did.
+    fn change(self: &Arc<Self>, now: Moment, change: impl FnOnce(&mut Routes) -> bool) -> bool {
         let ended = {
             let _alone = self
                 .replacing
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             let mut present = self.lock();
-            let generation = present.0.wrapping_add(1);
-            *present = (generation, Arc::new(route));
+            if !change(&mut present) {
+                return false;
+            }
+            let generation = present.generation;
+            self.note_candidate(&present);
             drop(present);
             self.lane.route_replaced(generation, now.monotonic)
         };
@@ -66,7 +148,259 @@ impl PresentRoute {
                 refusal.reason,
             );
         }
-        self.hear_of_access_tokens(now);
+        true
+    }
+
+    /// Has a route tried beside the present one, from which it differs by its credential alone, and
+    /// used once a push has shown that it is taken. While the present one is refused it is used at
+    /// once. `outlives` if a restart would know both.
+    pub fn try_out(self: &Arc<Self>, route: Route, outlives: bool, now: Moment) {
+        let route = Arc::new(route);
+        {
+            let mut present = self.lock();
+            let generation = present.next_number();
+            let candidate = Candidate::new(generation, Arc::clone(&route), outlives);
+            present.candidate = Some(candidate);
+            self.note_candidate(&present);
+        }
+        self.hear_of(&route, now);
+        if self.lane.holding().is_judged() {
+            self.turn(now);
+        }
+    }
+
+    /// Whether there is one that is to be tried, or was before.
+    pub fn has_candidate(&self) -> bool {
+        self.has_candidate.load(Ordering::Acquire)
+    }
+
+    /// Lets a thread try the candidate, if it is time and no other does: its number, and itself.
+    pub(super) fn claim(&self, seat: usize, now: Moment) -> Option<(u64, Arc<Route>)> {
+        let mut present = self.lock();
+        let candidate = present.candidate.as_mut()?;
+        if !candidate.claim(seat, now.monotonic) {
+            return None;
+        }
+        let route = Arc::clone(&candidate.route);
+        if route.can_send(now) {
+            return Some((candidate.generation, route));
+        }
+        candidate.release(seat);
+        if candidate.refusal().is_some() {
+            let holding = self.lane.holding();
+            candidate.put_off(
+                holding.wait_before_probe(candidate.tries(), 0),
+                now.monotonic,
+            );
+            drop(present);
+            route.credentials.ask_again(now);
+        }
+        None
+    }
+
+    /// A thread does not try the candidate any more.
+    pub(super) fn release(&self, seat: usize) {
+        if let Some(candidate) = &mut self.lock().candidate {
+            candidate.release(seat);
+        }
+    }
+
+    /// Whether the candidate has that number.
+    pub(super) fn is_candidate(&self, generation: u64) -> bool {
+        self.has_candidate() && self.lock().candidate(generation).is_some()
+    }
+
+    /// A push was taken that went by the candidate of that number, which is in use from now on.
+    pub(super) fn candidate_taken(self: &Arc<Self>, generation: u64, now: Moment) {
+        let mut old = String::new();
+        let taken = self.change(now, |present| {
+            if present.candidate(generation).is_none() {
+                return false;
+            }
+            let Some(candidate) = present.candidate.take() else {
+                return false;
+            };
+            present.generation = candidate.generation;
+            let before = std::mem::replace(&mut present.route, candidate.route);
+            old.clone_from(&before.credential_name);
+            true
+        });
+        if taken {
+            self.tell_taken(&old);
+        }
+    }
+
+    /// A push was taken that went by the present route, whose credential was refused or in
+    /// question: if it is the new one, the old one is gone.
+    pub(super) fn proved(&self, generation: u64) {
+        let old = {
+            let mut present = self.lock();
+            let is_present = present.generation == generation;
+            let old = present.candidate.take_if(|it| is_present && it.is_former);
+            self.note_candidate(&present);
+            old
+        };
+        if let Some(old) = old {
+            self.tell_taken(&old.route.credential_name);
+        }
+    }
+
+    fn tell_taken(&self, old: &str) {
+        let (_, route) = self.current();
+        ::log::info!(
+            "{}: the new credential is taken, and used from now on: {}; the old one is not used any \
+             more: {old}",
+            self.lane.id(),
+            route.credential_name,
+        );
+    }
+
+    /// The candidate of that number was tried in vain: it was refused with a word, `why` being the
+    /// sentence about it, or nothing was learnt.
+    pub(super) fn candidate_failed(
+        &self,
+        generation: u64,
+        reason: Option<&str>,
+        why: &str,
+        now: Moment,
+    ) {
+        let lane = self.lane.id();
+        let random = Random::new(u64::from(now.unix.subsec_nanos())).draw();
+        let mut present = self.lock();
+        let in_use = Arc::clone(&present.route);
+        let Some(candidate) = present.candidate(generation) else {
+            return;
+        };
+        let holding = self.lane.holding();
+        let wait = holding.wait_before_probe(candidate.tries(), random);
+        let is_news = candidate.rest(reason, wait, now.monotonic);
+        let (route, outlives) = (Arc::clone(&candidate.route), candidate.outlives);
+        drop(present);
+        let (vendor, used) = (
+            provider::of(lane.provider()).name(),
+            &in_use.credential_name,
+        );
+        let wait = wait.as_secs_f32();
+        let Some(reason) = reason else {
+            ::log::warn!(
+                "{lane}: the new credential was tried and nothing learnt of it: {why} ({}); the old \
+                 one stays in use: {used}; next try in {wait:.1} s",
+                route.credential_name,
+            );
+            return;
+        };
+        let level = if is_news {
+            ::log::Level::Error
+        } else {
+            ::log::Level::Warn
+        };
+        let what = what_to_do((lane, reason), why, &route, now);
+        let restart = if outlives {
+            ""
+        } else {
+            " A restart would know the new one alone."
+        };
+        ::log::log!(
+            level,
+            "{lane}: {vendor} refuses the new credential, so that the old one stays in use and no push \
+             waits or fails: {what} In use: {used}.{restart} Next try in {wait:.1} s",
+        );
+    }
+
+    /// Has the candidate used in the present one's place, and the present one kept beside it, since
+    /// the present one is refused. False if there is none.
+    pub(super) fn turn(self: &Arc<Self>, now: Moment) -> bool {
+        let turned = self.change(now, Routes::swap);
+        if turned {
+            let (_, route) = self.current();
+            ::log::info!(
+                "{}: the credential in use is refused; the other one is tried: {}",
+                self.lane.id(),
+                route.credential_name
+            );
+            self.look_at_access(&route, now);
+        }
+        turned
+    }
+
+    /// Has the new credential used, whether or not a push has shown that it is taken, and the old
+    /// one no more. False if there is none.
+    pub fn use_new_alone(self: &Arc<Self>, now: Moment) -> bool {
+        let had_old = {
+            let mut present = self.lock();
+            let old = present.candidate.take_if(|it| it.is_former);
+            self.note_candidate(&present);
+            old.is_some()
+        };
+        let turned = self.change(now, |present| {
+            let is_new = present.swap();
+            present.candidate = None;
+            is_new
+        });
+        if turned {
+            let (_, route) = self.current();
+            self.look_at_access(&route, now);
+        }
+        had_old || turned
+    }
+
+    /// What a lane's credentials are, for an operator.
+    pub fn shown(&self) -> ShownCredentials {
+        let present = self.lock();
+        let candidate = present.candidate.as_ref();
+        let name = |is_former: bool| {
+            let candidate = candidate.filter(|it| it.is_former == is_former);
+            candidate.map(|it| it.route.credential_name.clone())
+        };
+        ShownCredentials {
+            present: present.route.credential_name.clone(),
+            new: name(false),
+            refusal: candidate.and_then(|it| it.refusal().map(ToString::to_string)),
+            old: name(true),
+        }
+    }
+
+    /// The number of the route that came last, in use or not.
+    #[cfg(test)]
+    pub(crate) fn latest(&self) -> u64 {
+        self.lock().last
+    }
+
+    /// Looks whether a route's account gives access tokens: the present one, or the candidate.
+    fn look_at_access(&self, route: &Arc<Route>, now: Moment) {
+        let (is_present, candidate) = {
+            let present = self.lock();
+            let candidate = present.candidate.as_ref();
+            let candidate = candidate.filter(|it| Arc::ptr_eq(&it.route, route) && !it.is_former);
+            let candidate = candidate.map(|it| it.generation);
+            (Arc::ptr_eq(&present.route, route), candidate)
+        };
+        if is_present {
+            if matches!(route.credentials, Credentials::AccessTokens(_)) {
+                self.look_at_access_token(now);
+            }
+            self.lane.crew().wake_all();
+            return;
+        }
+        let Some(generation) = candidate else {
+            return;
+        };
+        match route.credentials.access(now) {
+            Access::Refused(why) | Access::RefusedInUse(why) => {
+                self.candidate_failed(generation, Some(NO_ACCESS_TOKEN), &why, now);
+            }
+            Access::Granted => {
+                if let Some(candidate) = self.lock().candidate(generation) {
+                    candidate.put_off(Duration::ZERO, now.monotonic);
+                }
+            }
+            Access::Passing(_) => {}
+        }
+    }
+
+    fn note_candidate(&self, present: &Routes) {
+        let has_one = present.candidate.is_some();
+        self.has_candidate.store(has_one, Ordering::Release);
     }
 
     /// Holds the lane if there is no access token and an operator has to act for one; releases it
@@ -115,24 +449,23 @@ impl PresentRoute {
         tell_refusal(&self.lane, told);
     }
 
-    /// Rings when there is news of access tokens.
-    fn hear_of_access_tokens(self: &Arc<Self>, now: Moment) {
-        let (_, route) = self.current();
+    /// Has whatever comes of a route's access tokens looked at.
+    fn hear_of(self: &Arc<Self>, route: &Arc<Route>, now: Moment) {
         if let Credentials::AccessTokens(tokens) = &route.credentials {
             let present: Weak<Self> = Arc::downgrade(self);
+            let its: Weak<Route> = Arc::downgrade(route);
             tokens.on_change(Box::new(move |now| {
-                if let Some(present) = present.upgrade() {
-                    present.look_at_access_token(now);
-                    present.lane.crew().wake_all();
+                if let Some((present, route)) = present.upgrade().zip(its.upgrade()) {
+                    present.look_at_access(&route, now);
                 }
             }));
             // The first word may have come before.
-            self.look_at_access_token(now);
+            self.look_at_access(route, now);
         }
     }
 
-    /// Two fields that are written together.
-    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, Arc<Route>)> {
+    /// Whole between any two statements.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Routes> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,6 +478,20 @@ pub(super) fn refusal(
     ends_with: EndsWith,
     now: Moment,
 ) -> CredentialRefusal {
+    let text = format!(
+        "{} The file is read again before each probe; what else the configuration says, after a \
+         reload",
+        what_to_do((lane, reason), why, route, now),
+    );
+    CredentialRefusal {
+        reason: reason.into(),
+        text: text.into(),
+        ends_with,
+    }
+}
+
+/// Why a credential is refused, which that is, and what to do.
+fn what_to_do((lane, reason): (LaneId, &str), why: &str, route: &Route, now: Moment) -> String {
     let advice = route.address.provider().advice();
     let advice = advice.iter().find(|advice| advice.reason == reason);
     let cure = advice.map_or("Look at the credential and its rights.", |it| it.cure);
@@ -154,16 +501,7 @@ pub(super) fn refusal(
     let clock = clock.filter(|clock| !why.contains(clock.as_str()));
     let clock = clock.map(|clock| format!("The time is wrong: {clock}. "));
     let clock = clock.unwrap_or_default();
-    let text = format!(
-        "{why} ({}). {clock}{cure} The file is read again before each probe; what else the configuration \
-         says, after a reload",
-        route.credential_name,
-    );
-    CredentialRefusal {
-        reason: reason.into(),
-        text: text.into(),
-        ends_with,
-    }
+    format!("{why} ({}). {clock}{cure}", route.credential_name)
 }
 
 /// Tells the operator of a refusal, once.

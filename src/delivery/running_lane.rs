@@ -73,7 +73,14 @@ impl RunningLane {
             lane.set_stream_limit(usize::try_from(streams).unwrap_or(usize::MAX));
         }
         lane.holding().set_first_probe(sizing.first_probe);
-        let route = PresentRoute::new(&lane, route);
+        let route = match files.former() {
+            None => PresentRoute::new(&lane, route),
+            Some(former) => {
+                let present = PresentRoute::new(&lane, former);
+                present.try_out(route, true, Moment::now());
+                present
+            }
+        };
         let limits = Arc::new(Live::new(limits));
         let settlers = {
             let (lane, limits) = (Arc::clone(&lane), Arc::clone(&limits));

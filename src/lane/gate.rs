@@ -101,6 +101,11 @@ impl Gate {
         self.first_probe = first_probe;
     }
 
+    /// How long a credential that was refused so often rests before it is tried again.
+    pub fn wait_before_probe(&self, probes: u32, random: u64) -> Duration {
+        wait_before(self.first_probe, probes, random)
+    }
+
     /// Whether nothing holds it, and nothing is doubted.
     pub fn is_open(&self) -> bool {
         self.by_hand.is_none() && self.credential.is_none()

@@ -303,6 +303,11 @@ impl Holding {
         })
     }
 
+    /// How long a credential that was refused so often rests before it is tried again.
+    pub fn wait_before_probe(&self, probes: u32, random: u64) -> Duration {
+        lock(&self.gate).wait_before_probe(probes, random)
+    }
+
     /// When [`Holding::begin_reading`] has something to do.
     pub fn next_reading(&self) -> Option<Instant> {
         lock(&self.gate).next_reading()

@@ -256,6 +256,10 @@ pub trait Addressing: fmt::Debug + Send + Sync {
         authorization: Option<&'a str>,
     ) -> Option<SharedFields<'a>>;
 
+    /// Where its requests go and what they are for, in one text: that of two routes whose
+    /// credentials alone differ is the same.
+    fn aim(&self) -> String;
+
     /// What an answer may come of that is this lane's own, in a part of a sentence.
     fn hint(&self, _answer: &Answer) -> Option<String> {
         None

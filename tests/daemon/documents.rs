@@ -137,6 +137,7 @@ impl Scene {
         let credentials = self.simulated.simulator.credentials();
         for (from, to) in [
             (&credentials.signing_keys[0].path, "AuthKey_ABCDE12345.p8"),
+            (&credentials.signing_keys[1].path, "AuthKey_NEWKEY1234.p8"),
             (&credentials.service_account_path, "service-account.json"),
             (&credentials.client_certificate_path, "apns.pem"),
             (&credentials.client_key_path, "apns.key"),
@@ -345,6 +346,9 @@ impl Scene {
                 "php" | "python" | "javascript" => answer = self.run_program(&block),
                 "json" if block.follows && answer.is_some() => {
                     let came = answer.take().unwrap_or_default();
+                    let credentials = self.simulated.simulator.credentials();
+                    let directory = credentials.ca_path.parent().unwrap();
+                    let came = came.replace(directory.to_str().unwrap(), "/etc/sterna");
                     assert_eq!(normal(&came).trim(), normal(block.text).trim(), "{path}");
                 }
                 // The drawing is compared with the crate's.
@@ -430,7 +434,7 @@ const COMPARED_THERE: [&str; 5] = [
     "lines of this log are lost",
     "holds a new certificate",
     "API keys (were",
-    "new connections from now on",
+    "the old credential stays in use until",
 ];
 
 /// A document without what stands between marks, which other tests compare.

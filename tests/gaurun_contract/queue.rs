@@ -18,12 +18,19 @@ fn statistics_are_gauruns_with_the_lanes_state_behind() {
         let reply = client.request(method, "/stat/app", b"");
         assert_eq!(reply.status, 200);
         assert_eq!(
-            reply.text(),
+            reply
+                .text()
+                .replace(site.path("").to_str().unwrap(), "DIR/"),
             "{\n \"queue_max\": 1000,\n \"queue_usage\": 0,\n \"pusher_max\": 0,\n \
              \"pusher_count\": 0,\n \"ios\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0\n },\n \
+             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0,\n  \
+             \"credential\": \"token_auth_key_path DIR/AuthKey.p8, key id STERNAKEY1, team id \
+             STERNATEAM, topic org.example.sterna\"\n },\n \
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0\n }\n}"
+             \"state\": \"open\",\n  \"attempts\": 0,\n  \"retries\": 0,\n  \
+             \"credential\": \"service_account_path DIR/service-account.json, \
+             push@example-project.iam.gserviceaccount.com, key id \
+             0123456789abcdef0123456789abcdef01234567, project example-project\"\n }\n}"
         );
         let json = "application/json; charset=utf-8";
         assert_eq!(reply.field("Content-Type"), Some(json));

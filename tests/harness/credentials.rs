@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rcgen::{KeyPair, RsaKeySize};
+use rcgen::{CertificateParams, KeyPair, RsaKeySize};
 use serde_json::json;
 use sterna::simulator::Credentials;
 
@@ -42,6 +42,15 @@ pub(crate) fn service_account(token_uri: &str) -> String {
         "token_uri": token_uri,
     })
     .to_string()
+}
+
+/// Writes a client certificate that nobody has issued, and its key.
+pub(crate) fn write_certificate(certificate: &Path, key: &Path) {
+    let pair = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["org.example.other".to_owned()]).unwrap();
+    let signed = params.self_signed(&pair).unwrap();
+    fs::write(certificate, signed.pem()).unwrap();
+    fs::write(key, pair.serialize_pem()).unwrap();
 }
 
 /// Writes both to a directory, as `AuthKey.p8` and `service-account.json`.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use sterna::simulator::Provider;
 
@@ -237,11 +236,7 @@ fn with_other_certificate(simulated: &Simulated) -> Site {
         .by_certificate(&simulated.simulator)
         .with_path("ios.pem_cert_path", "other.pem")
         .with_path("ios.pem_key_path", "other.key");
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["org.example.other".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    fs::write(site.path("other.pem"), certificate.pem()).unwrap();
-    fs::write(site.path("other.key"), key.serialize_pem()).unwrap();
+    credentials::write_certificate(&site.path("other.pem"), &site.path("other.key"));
     site
 }
 

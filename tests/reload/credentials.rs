@@ -11,7 +11,7 @@ use crate::harness::documents;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
-use crate::harness::{hex_token, wait_until};
+use crate::harness::{credentials, each, hex_token, wait_for, wait_until};
 
 /// Waits until the load has got some further.
 fn go_on(simulated: &Simulated) {
@@ -40,10 +40,9 @@ fn credentials_change_under_load_and_nothing_fails() {
         .with_text("ios.token_auth_key_id", &keys[1].id);
     let told = put_in_force(&site);
     assert!(told.contains("applied: ios.token_auth_key_id = "), "{told}");
-    assert!(
-        told.contains("applied: ios: new connections from now on"),
-        "{told}"
-    );
+    check_changes(&site, &told, "ios", &keys[1].id);
+    // Whoever has gone over needs the old one no more.
+    simulated.simulator.revoke_signing_key(&keys[0].id);
     go_on(&simulated);
 
     // The same service account in another file.
@@ -51,19 +50,14 @@ fn credentials_change_under_load_and_nothing_fails() {
     fs::copy(account, site.path("account.json")).unwrap();
     site = site.with_path("android.service_account_path", "account.json");
     let told = put_in_force(&site);
-    assert!(
-        told.contains("applied: android: new connections from now on"),
-        "{told}"
-    );
+    check_changes(&site, &told, "android", "account.json");
     go_on(&simulated);
 
     // A client certificate in the key's place.
     site = site.by_certificate(&simulated.simulator);
     let told = put_in_force(&site);
-    assert!(
-        told.contains("new connections from now on, with pem_cert_path "),
-        "{told}"
-    );
+    check_changes(&site, &told, "ios", "pem_cert_path");
+    simulated.simulator.revoke_signing_key(&keys[1].id);
     go_on(&simulated);
 
     let accepted = load.end();
@@ -73,6 +67,143 @@ fn credentials_change_under_load_and_nothing_fails() {
     let counts = simulated.counts();
     assert_eq!((counts.doubled, counts.lost), (0, 0));
     assert_eq!(counts.accepted, accepted.len() as u64);
+}
+
+/// The reload says that a lane goes over to the credential of that name, and it does.
+fn check_changes(site: &Site, told: &str, lane: &str, name: &str) {
+    let begins = format!(
+        "applied: {lane}: the old credential stays in use until a push was taken with the new one, "
+    );
+    let mut lines = told.lines().filter(|it| it.starts_with(&begins));
+    assert!(lines.any(|it| it.contains(name)), "{told}");
+    let taken = format!("{lane}: the new credential is taken, and used from now on: ");
+    wait_until(&format!("{name} to be taken"), || {
+        let told = site.operator_log();
+        let mut lines = told.lines().filter(|line| line.contains(&taken));
+        lines.any(|line| line.split("; the old one").next().unwrap().contains(name))
+    });
+}
+
+/// A credential that is to be used by the default app, and is refused.
+type Refused = (&'static str, &'static str, fn(Site, &Simulated) -> Site);
+
+#[test]
+fn a_new_credential_that_is_refused_costs_no_push() {
+    let cases: [Refused; 3] = [
+        ("ios", "403 InvalidProviderToken", |site, simulated| {
+            let [_, key] = &simulated.simulator.credentials().signing_keys;
+            site.with_text("ios.token_auth_key_path", key.path.to_str().unwrap())
+                .with_text("ios.token_auth_key_id", "STERNAKEY9")
+        }),
+        ("ios", "GOAWAY BadCertificate", |site, _| {
+            credentials::write_certificate(&site.path("other.pem"), &site.path("other.key"));
+            site.with_pem("other.pem", "other.key")
+        }),
+        ("android", "invalid_grant", |site, simulated| {
+            let token_url = simulated.simulator.addresses().token_url();
+            let account = credentials::service_account(&token_url);
+            let account = account.replacen("\"example-project\"", "\"sterna-simulated\"", 1);
+            fs::write(site.path("other.json"), account).unwrap();
+            site.with_path("android.service_account_path", "other.json")
+        }),
+    ];
+    each(&cases, |(lane, word, spoil)| {
+        let simulated = Simulated::start();
+        let site = with_control(Site::simulated(&simulated.simulator))
+            .with("core.probe_interval", 1)
+            .with("ios.retry_max", 0)
+            .with("android.retry_max", 0);
+        let daemon = site.start();
+        let load = Load::begin(&daemon);
+        go_on(&simulated);
+        let site = spoil(site, &simulated);
+        put_in_force(&site);
+        let refuses = format!("{lane}: ");
+        let told = wait_for("the refusal to be told", || {
+            let told = site.operator_log();
+            let of_it = |line: &&str| line.contains("[ERROR]") && line.contains(&refuses);
+            let line = told.lines().find(of_it).map(str::to_owned);
+            line.filter(|line| line.contains("refuses the new credential"))
+        });
+        assert!(told.contains(word) && told.contains(" In use: "), "{told}");
+        go_on(&simulated);
+        let again = format!("{lane}: ");
+        wait_until("another try", || {
+            let told = site.operator_log();
+            let mut lines = told.lines().filter(|line| line.contains("[WARN]"));
+            lines.any(|line| line.contains(&again) && line.contains("refuses the new credential"))
+        });
+        let stat = daemon.request("GET", "/stat/app", b"").json();
+        assert_eq!(stat[lane]["state"], "open", "{stat}");
+        for key in ["credential", "new_credential", "new_credential_reason"] {
+            assert!(stat[lane][key].is_string(), "{key}: {stat}");
+        }
+        let accepted = load.end();
+        daemon.settle();
+        check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+        assert!(site.error_log().is_empty(), "{:?}", site.error_log());
+        assert_eq!(simulated.counts().doubled, 0);
+        let told = site.operator_log();
+        let errors = told.lines().filter(|line| line.contains("[ERROR]"));
+        assert_eq!(errors.count(), 1, "{told}");
+    });
+}
+
+#[test]
+fn an_old_key_that_the_file_names_serves_over_a_restart_until_it_is_removed() {
+    let simulated = Simulated::start();
+    let [old, new] = &simulated.simulator.credentials().signing_keys;
+    let site = with_control(Site::simulated(&simulated.simulator))
+        .with_text("ios.token_auth_old_key_path", old.path.to_str().unwrap())
+        .with_text("ios.token_auth_old_key_id", &old.id)
+        .with_text("ios.token_auth_key_path", new.path.to_str().unwrap())
+        .with_text("ios.token_auth_key_id", "STERNAKEY9");
+    let push = |daemon: &Daemon, number: u64| {
+        let push = json!({"platform": 1, "message": "m", "token": [hex_token(number)]});
+        let accepted = daemon
+            .push(&json!({"notifications": [push]}))
+            .accepted_ids();
+        daemon.wait_idle();
+        accepted
+    };
+    let daemon = site.start();
+    let mut accepted = push(&daemon, 1);
+    let told = site.operator_log();
+    let error = told.lines().find(|line| line.contains("[ERROR]")).unwrap();
+    for part in [
+        "ios: APNs refuses the new credential",
+        "key id STERNAKEY9",
+        &old.id,
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!error.contains("A restart would"), "{error}");
+    assert_eq!(daemon.terminate(), 0);
+    // Mended.
+    let site = site.with_text("ios.token_auth_key_id", &new.id);
+    let daemon = site.start();
+    accepted.extend(push(&daemon, 2));
+    accepted.extend(push(&daemon, 3));
+    let told = site.operator_log();
+    assert!(told.contains("ios: the new credential is taken"), "{told}");
+    // It is one that is wrong after all, and the old one's lines go.
+    let site = site.with_text("ios.token_auth_key_id", "STERNAKEY9");
+    put_in_force(&site);
+    accepted.extend(push(&daemon, 4));
+    let site = site
+        .without("ios.token_auth_old_key_path")
+        .without("ios.token_auth_old_key_id");
+    let told = put_in_force(&site);
+    assert!(
+        told.contains("applied: ios: the new signing key is used from now on, though no push"),
+        "{told}"
+    );
+    let stat = daemon.request("GET", "/stat/app", b"").json();
+    let in_use = stat["ios"]["credential"].as_str().unwrap();
+    assert!(in_use.contains("STERNAKEY9"), "{stat}");
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+    assert!(site.error_log().is_empty());
+    assert_eq!(daemon.terminate(), 0);
 }
 
 #[test]
@@ -88,11 +219,9 @@ fn a_key_that_is_replaced_in_its_file_is_used_after_a_reload() {
     let key = fs::read_to_string(&keys[0].path).unwrap();
     fs::write(site.path("key.p8"), format!("\n{key}")).unwrap();
     let told = put_in_force(&site);
-    assert!(
-        told.contains("applied: ios: new connections from now on"),
-        "{told}"
-    );
-    let line = told.lines().find(|line| line.contains("new connections"));
+    let line = told
+        .lines()
+        .find(|line| line.contains("the old credential stays"));
     let path = site.path("key.p8").display().to_string();
     let line = line.unwrap().replace(&path, "/etc/sterna/key.p8");
     assert!(documents::shows(&line), "{line}");

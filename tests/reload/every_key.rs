@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use sterna::control::{ControlAnswer, Request, ask};
 
 use super::with_control;
+use crate::harness::credentials;
 use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
@@ -84,6 +85,18 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("log.level", _) => one(json!("debug")),
         ("journal.sync", _) => one(json!("interval")),
         ("ios.token_auth_key_id" | "ios.token_auth_team_id", _) => one(json!("OTHER12345")),
+        ("ios.token_auth_old_key_id" | "ios.token_auth_old_key_path", _) => {
+            fs::write(site.path("old.p8"), credentials::signing_key()).unwrap();
+            let mut both = [
+                ("ios.token_auth_old_key_id".to_owned(), json!("OTHER12345")),
+                (
+                    "ios.token_auth_old_key_path".to_owned(),
+                    json!(site.path("old.p8")),
+                ),
+            ];
+            both.sort_by_key(|(name, _)| name == key);
+            both.into()
+        }
         ("ios.topic", _) => one(json!("org.example.other")),
         ("android.project_id", _) => one(json!("other-project")),
         ("android.style", _) => one(json!("data")),

@@ -135,7 +135,7 @@ fn a_new_certificate_is_told_with_its_last_day_and_its_fingerprint() {
             "applied: ios.pem_key_path: {} holds a new private key\n",
             path("key.pem")
         ),
-        "applied: ios: new connections from now on".to_owned(),
+        "applied: ios: the old credential stays in use until a push was taken with".to_owned(),
     ] {
         assert!(told.contains(&line), "{line}: {told}");
     }

@@ -9,6 +9,7 @@
 //! push: 1 size=4000                                      of a large payload
 //! push: 1 topic=com.other                                to a topic that the caller names
 //! push: 1 type=voip                                      of that push type, of its topic
+//! rotate: another                                        a credential of that name is configured
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
 //! server 1: ok 1 name=projects/p/messages/1              the same with FCM's name of the message
@@ -140,6 +141,7 @@ impl Play {
                     self.stage.accept(ids, size, topic, push_type);
                     self.pushes += count as u64;
                 }
+                "rotate" => self.stage.rotate(rest),
                 "wait" => self.stage.wait(time(rest)),
                 "expect" => return self.expect(&words, rest),
                 _ => return Err("no such line".to_owned()),

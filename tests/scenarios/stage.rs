@@ -57,6 +57,7 @@ struct Seat {
 pub(crate) struct Stage {
     setting: Setting,
     pub(crate) lane: Arc<Lane>,
+    present_route: Arc<PresentRoute>,
     seats: Vec<Seat>,
     pub(crate) wires: Vec<Rc<RefCell<Wire>>>,
     /// What a connection begins with.
@@ -90,11 +91,10 @@ static ENDPOINT: LazyLock<Endpoint> = LazyLock::new(|| {
     }
 });
 
-impl Stage {
-    pub(crate) fn new(setting: Setting) -> Self {
-        operator::lines();
-        let origin = Instant::now();
-        let address: Arc<dyn Addressing> = match setting.platform.provider() {
+impl Setting {
+    /// The lane's route with a credential of that name.
+    fn route(&self, credential: &str) -> Route {
+        let address: Arc<dyn Addressing> = match self.platform.provider() {
             Provider::Apns => Arc::new(apns::Address {
                 authority: "push.example".into(),
                 topic: Some("com.example.app".into()),
@@ -106,20 +106,28 @@ impl Stage {
                 path: "/v1/projects/p/messages:send".into(),
             }),
         };
-        let route = Route {
+        Route {
             endpoint: ENDPOINT.clone(),
             address,
             credentials: Credentials::Certificate,
-            credential_name: "a certificate".to_owned(),
+            credential_name: credential.to_owned(),
             clock: Arc::default(),
-            timeout: setting.timeout,
-            idle_timeout: setting.idle,
-        };
+            timeout: self.timeout,
+            idle_timeout: self.idle,
+        }
+    }
+}
+
+impl Stage {
+    pub(crate) fn new(setting: Setting) -> Self {
+        operator::lines();
+        let origin = Instant::now();
         let lane = Lane::new(setting.platform, 100_000, setting.threads);
-        let route = PresentRoute::new(&lane, route);
+        let route = PresentRoute::new(&lane, setting.route("a certificate"));
         let mut stage = Self {
             setting,
             lane,
+            present_route: Arc::clone(&route),
             seats: Vec::new(),
             wires: Vec::new(),
             greeting: Vec::new(),
@@ -163,6 +171,12 @@ impl Stage {
             runs: false,
             wait_until: self.now + NEVER,
         });
+    }
+
+    /// The configuration has another credential of that name.
+    pub(crate) fn rotate(&self, credential: &str) {
+        let route = self.setting.route(credential);
+        self.present_route.try_out(route, false, self.moment());
     }
 
     fn moment(&self) -> Moment {

@@ -45,6 +45,7 @@ impl Service {
                 settled: figures.into(),
                 state: lane.map(|running| lane_state::of(&running.lane)),
                 tries: lane.map(|_| figures.into()),
+                credentials: lane.map(|running| lane_state::credentials(&running.route)),
             };
             (id, stat)
         };

@@ -172,9 +172,10 @@ fn statistics_are_told_to_anybody() {
             "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 28,\n \
              \"pusher_count\": 8,\n \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6,\n  \
              \"state\": \"open\",\n  \"waiting_since\": SINCE,\n  \"oldest\": 1,\n  \
-             \"attempts\": 12,\n  \"retries\": 1\n },\n \
+             \"attempts\": 12,\n  \"retries\": 1,\n  \"credential\": \"a certificate\"\n },\n \
              \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\",\n  \"attempts\": 12,\n  \"retries\": 1\n }\n}"
+             \"state\": \"open\",\n  \"attempts\": 12,\n  \"retries\": 1,\n  \
+             \"credential\": \"a certificate\"\n }\n}"
                 .replace("SINCE", &since.to_string())
         );
         let got = web.ask(method, "/stat/go", "");

@@ -324,7 +324,8 @@ const STOPPED_RETRY: &str = "after others: soon if they are taken, and again a m
 const STOPPED_LANE: &str = "nothing is sent until it is seen whether others meet it, by what is \
                             in flight or by another push within a second; if they do, or if there \
                             is no other, held, with an error line for the operator, until a push \
-                            is taken";
+                            is taken; but where it is a new credential that is refused, the old \
+                            one stays in use, and an error line says so";
 
 fn is_given_one_more_try(row: &Row) -> bool {
     matches!(row.verdict, Verdict::Retry(again) if again.once)

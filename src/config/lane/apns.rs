@@ -27,12 +27,12 @@ pub struct ApnsConfig {
 pub enum ApnsCredential {
     /// Auth tokens, signed with a `.p8` key.
     Token {
-        /// `token_auth_key_path`: the `.p8` file.
-        key_path: PathBuf,
-        /// `token_auth_key_id`: ten characters.
-        key_id: String,
+        /// `token_auth_key_path` and `token_auth_key_id`.
+        key: SigningKeyFile,
         /// `token_auth_team_id`: ten characters.
         team_id: String,
+        /// `token_auth_old_key_path` and `token_auth_old_key_id`: in use until the other is taken.
+        old: Option<SigningKeyFile>,
     },
     /// A TLS client certificate.
     Certificate {
@@ -43,6 +43,17 @@ pub enum ApnsCredential {
         /// `pem_key_passphrase`: decrypts the key.
         passphrase: Option<Secret>,
     },
+}
+
+/// A signing key as the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKeyFile {
+    /// The `.p8` file.
+    pub path: PathBuf,
+    /// Its key id: ten characters.
+    pub id: String,
+    /// The key of the section that names the file.
+    pub named_by: &'static str,
 }
 
 impl ApnsConfig {
@@ -69,9 +80,13 @@ impl ApnsConfig {
         }
         let credential = match written.choose(keys, document) {
             None if !document.needs_credentials() => ApnsCredential::Token {
-                key_path: PathBuf::new(),
-                key_id: String::new(),
+                key: SigningKeyFile {
+                    path: PathBuf::new(),
+                    id: String::new(),
+                    named_by: keys.token_auth_key_path.name,
+                },
                 team_id: String::new(),
+                old: None,
             },
             chosen => chosen?,
         };
@@ -99,6 +114,8 @@ struct CredentialKeys {
     token_key_path: Option<PathBuf>,
     key_id: Option<String>,
     team_id: Option<String>,
+    old_key_path: Option<PathBuf>,
+    old_key_id: Option<String>,
 }
 
 impl CredentialKeys {
@@ -110,6 +127,8 @@ impl CredentialKeys {
             token_key_path: document.file(&keys.token_auth_key_path),
             key_id: take_identifier(document, &keys.token_auth_key_id),
             team_id: take_identifier(document, &keys.token_auth_team_id),
+            old_key_path: document.file(&keys.token_auth_old_key_path),
+            old_key_id: take_identifier(document, &keys.token_auth_old_key_id),
         }
     }
 
@@ -144,9 +163,15 @@ impl CredentialKeys {
             (None, Some(((key_path, key_id), team_id))) => {
                 let warning = "ignored: token authentication is used";
                 document.warn_first(&certificate_keys(keys), warning);
+                let old = self.old_key_path.zip(self.old_key_id);
+                let key = SigningKeyFile {
+                    path: key_path,
+                    id: key_id,
+                    named_by: keys.token_auth_key_path.name,
+                };
                 Some(ApnsCredential::Token {
-                    key_path,
-                    key_id,
+                    old: old_key(old, &key, keys, document),
+                    key,
                     team_id,
                 })
             }
@@ -189,6 +214,36 @@ impl CredentialKeys {
     }
 }
 
+/// The key before, if it is named and is another.
+fn old_key(
+    named: Option<(PathBuf, String)>,
+    key: &SigningKeyFile,
+    keys: &'static LaneKeys,
+    document: &mut Document<'_>,
+) -> Option<SigningKeyFile> {
+    let [of_path, of_id] = [&keys.token_auth_old_key_path, &keys.token_auth_old_key_id];
+    let Some((path, id)) = named else {
+        for (said, lacking) in [(of_path, of_id), (of_id, of_path)] {
+            if document.has_text(said) && !document.has_text(lacking) {
+                let lacking = document.path(lacking);
+                document.refuse_because(said, format!("lacks {lacking}; set both, or neither"));
+            }
+        }
+        return None;
+    };
+    if id == key.id {
+        let text = "ignored: it is the key that is in use anyway; name the one before it, or remove \
+                    both token_auth_old_ keys";
+        document.warn(of_id, text);
+        return None;
+    }
+    Some(SigningKeyFile {
+        path,
+        id,
+        named_by: of_path.name,
+    })
+}
+
 fn take_identifier(document: &mut Document<'_>, key: &'static Key) -> Option<String> {
     let text = document.text(key)?;
     if text.len() == IDENTIFIER_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -229,6 +284,7 @@ fn take_topic(keys: &'static LaneKeys, document: &mut Document<'_>) -> Option<St
     None
 }
 
+/// Those without which there is no token authentication.
 fn token_keys(keys: &'static LaneKeys) -> [&'static Key; 3] {
     [
         &keys.token_auth_key_path,

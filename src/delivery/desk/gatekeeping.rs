@@ -227,6 +227,7 @@ impl<T: Transport> Desk<T> {
     /// A push was answered as only a credential is that is taken: what was refused is contradicted.
     fn take_proof(&mut self, generation: u64, proof: Proof, now: Moment) {
         let now = now.monotonic;
+        self.following.proved(generation);
         if !self.lane.holding().is_held() {
             let again_at = self.timers.at(Timer::NoteProof);
             if again_at.is_none_or(|at| at <= now) {
@@ -264,6 +265,10 @@ impl<T: Transport> Desk<T> {
         }
         for (row, only, connection, generation) in refusals {
             let why = format!("GOAWAY {}: {}", row.reason, row.meaning);
+            if self.following.is_candidate(generation) {
+                self.candidate_refused(generation, row.reason, &why, now);
+                continue;
+            }
             let witness = (only, connection);
             self.refuse(row.reason, &why, None, witness, generation, now);
         }
@@ -319,7 +324,7 @@ fn stopping_answer(ended: &Ended, is_probe: bool) -> Option<&Answer> {
 }
 
 /// The provider's word for a refusal, and a sentence for the operator that names the push.
-fn words(answer: &Answer, push: PushId) -> (String, String) {
+pub(super) fn words(answer: &Answer, push: PushId) -> (String, String) {
     let Answer { status, error, .. } = answer;
     let said = format!("{status} {}", answer.reason);
     let said = said.trim_end();

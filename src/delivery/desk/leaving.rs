@@ -1,5 +1,6 @@
 //! The end of a connection thread: what becomes of the pushes that it has.
 
+use super::super::link::REPLACED;
 use super::super::outcome::Outcome;
 use super::super::session::Ended;
 use super::super::transport::Transport;
@@ -15,6 +16,7 @@ impl<T: Transport> Desk<T> {
             .attendance()
             .leave(self.seat, SeatState::Busy);
         self.give_up_keeping();
+        self.let_candidate_go(REPLACED);
         for link in self.links.iter_mut() {
             if link.newly_settled(now.monotonic) {
                 self.lane.crew().dial().settled();

@@ -13,8 +13,13 @@ impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
         self.timers.stop(Timer::Connect);
-        let has_one = self.links.present.is_some() || self.links.dialling.is_some();
-        if has_one || self.is_going {
+        if self.links.dialling.is_some() {
+            return false;
+        }
+        if self.trays.to_try.is_some() {
+            return self.dial_candidate(now);
+        }
+        if self.links.present.is_some() || self.is_going {
             return false;
         }
         let is_idle = self.lane.is_quiet() || self.lane.pacing().waits_for_tickets();
@@ -32,15 +37,31 @@ impl<T: Transport> Desk<T> {
             let latest = now.monotonic.checked_add(LONGEST_WAIT);
             self.timers.set(Timer::Connect, serves_at.or(latest));
             self.sweep(now);
-            return false;
+            return self.begin_trying(now) && self.dial_candidate(now);
         }
         let permit = self.lane.crew().dial().ask(now.monotonic);
         if let Permit::Wait(at) = permit {
             self.timers.set(Timer::Connect, at);
             self.sweep(now);
+            if self.begin_trying(now) {
+                return self.dial_candidate(now);
+            }
         }
         self.links.dialling = (permit == Permit::Go).then_some(Begun {
             generation: self.following.generation,
+            is_candidate: false,
+            at: now,
+        });
+        self.links.dialling.is_some()
+    }
+
+    /// Whether to open a connection to try a candidate by, unless there is one.
+    fn dial_candidate(&mut self, now: Moment) -> bool {
+        let generation = self.following.trying();
+        let generation = generation.filter(|_| self.links.candidate.is_none());
+        self.links.dialling = generation.map(|generation| Begun {
+            generation,
+            is_candidate: true,
             at: now,
         });
         self.links.dialling.is_some()
@@ -50,8 +71,12 @@ impl<T: Transport> Desk<T> {
     pub fn opened(&mut self, opened: Result<T, &dyn Display>, now: Moment) {
         let begun = self.links.dialling.take().unwrap_or(Begun {
             generation: self.following.generation,
+            is_candidate: false,
             at: now,
         });
+        if begun.is_candidate {
+            return self.opened_candidate(opened, begun, now);
+        }
         match opened {
             Ok(connection) => {
                 let ping_complaints = {

@@ -20,7 +20,7 @@ impl<T: Transport> Desk<T> {
             }
         }
         self.judge_links(now);
-        self.links.part();
+        self.links.part(self.following.generation);
         while let Some(parting) = self.links.end_one(now, &mut self.trays.ended) {
             self.part_with(parting, now);
         }
@@ -28,7 +28,7 @@ impl<T: Transport> Desk<T> {
 
     /// Whether the next connection may follow at once those that take no more pushes.
     fn judge_links(&mut self, now: Moment) {
-        for link in self.links.iter_mut() {
+        for link in self.links.iter_mut().filter(|link| !link.is_candidate()) {
             let Some(worth) = link.judge(now.monotonic) else {
                 continue;
             };
@@ -61,8 +61,16 @@ impl<T: Transport> Desk<T> {
             stood,
             only_target,
             was_silent,
+            candidate,
         } = parting;
-        if failed {
+        if let Some(generation) = candidate {
+            if self.following.is_trying(generation) && failed {
+                self.learnt_nothing(&why, now);
+            } else if self.following.is_trying(generation) {
+                self.let_candidate_go(&why);
+            }
+            ::log::info!("{lane}: the connection to {peer} to try a credential by ended: {why}");
+        } else if failed {
             if answered == 0 && !stood {
                 self.lane.outage().cannot_reach(Lack::Answer, &why, now);
             }

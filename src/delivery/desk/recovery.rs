@@ -1,5 +1,6 @@
 //! How a connection thread goes on after a panic: its connections are lost, its pushes are not.
 
+use super::super::link::REPLACED;
 use super::super::outcome::Outcome;
 use super::super::session::Ended;
 use super::super::transport::Transport;
@@ -44,6 +45,7 @@ impl<T: Transport> Desk<T> {
         let contradicted = self.trays.contradicted.drain(..);
         self.lane.put_back(contradicted.map(|(push, _)| push));
         self.lane.put_back(self.trays.again.drain(..));
+        self.let_candidate_go(REPLACED);
         self.trays.hand_back(&self.lane);
         self.shown.show(self.links.in_flight(), &self.lane);
     }

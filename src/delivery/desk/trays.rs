@@ -11,6 +11,8 @@ use crate::push::{Push, PushId};
 pub(in crate::delivery) struct Trays {
     /// Those that were taken from the lane and not yet sent; none without a connection.
     pub(in crate::delivery) hand: VecDeque<Push>,
+    /// One that waits for the candidate's connection.
+    pub(super) to_try: Option<Push>,
     /// Those whose attempt has ended.
     pub(super) ended: Vec<Ended>,
     /// Those that go back to the lane at once after their attempt.
@@ -24,16 +26,27 @@ pub(in crate::delivery) struct Trays {
 impl Trays {
     /// Gives back to the lane what was taken from it and not sent.
     pub(super) fn hand_back(&mut self, lane: &Lane) {
-        lane.put_back(self.hand.drain(..));
+        lane.put_back(self.to_try.take().into_iter().chain(self.hand.drain(..)));
+    }
+
+    /// Gives back to the lane what was to be sent to try a candidate.
+    pub(super) fn give_up_trying(&mut self, lane: &Lane) {
+        lane.put_back(self.to_try.take());
     }
 
     /// Whether a push is in the hand.
     pub(super) fn is_in_hand(&self, id: PushId) -> bool {
-        self.hand.iter().any(|push| push.id() == id)
+        self.hand
+            .iter()
+            .chain(&self.to_try)
+            .any(|push| push.id() == id)
     }
 
     /// Takes a push out of the hand, if it is there.
     pub(super) fn take_from_hand(&mut self, id: PushId) -> Option<Push> {
+        if let Some(push) = self.to_try.take_if(|push| push.id() == id) {
+            return Some(push);
+        }
         let index = self.hand.iter().position(|push| push.id() == id)?;
         self.hand.remove(index)
     }
@@ -42,7 +55,10 @@ impl Trays {
     pub(super) fn take_lost(&mut self) -> Option<Push> {
         let lost = self.at_work.take()?;
         let ended = self.ended.iter().map(|ended| &ended.push);
-        let mut all = ended.chain(&self.hand).chain(&self.again);
+        let mut all = ended
+            .chain(&self.hand)
+            .chain(&self.to_try)
+            .chain(&self.again);
         all.all(|push| push.id() != lost.id()).then_some(lost)
     }
 

@@ -10,10 +10,11 @@ impl<T: Transport> Desk<T> {
     /// Lets the connection go if this thread is to.
     pub(super) fn yield_place(&mut self) {
         self.is_going = self.is_going || self.lane.is_to_go(self.seat);
-        if self.is_going
-            && let Some(link) = &mut self.links.present
-        {
-            link.session().retire(YIELDED);
+        if self.is_going {
+            self.let_candidate_go(YIELDED);
+            for link in self.links.taking() {
+                link.session().retire(YIELDED);
+            }
         }
     }
 

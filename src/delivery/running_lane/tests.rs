@@ -163,7 +163,7 @@ fn refuse_changed(
 ) {
     let file = directory.join("key");
     let files = CredentialFiles::new(vec![file.clone()], Box::new(build));
-    running.credential.turn_to(files, way().0);
+    running.credential.turn_to(files, way().0, false);
     fs::write(&file, "another key").unwrap();
     running
         .lane

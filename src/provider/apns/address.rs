@@ -45,6 +45,11 @@ impl Addressing for Address {
         &Apns
     }
 
+    fn aim(&self) -> String {
+        let topic = self.topic.as_deref().unwrap_or_default();
+        format!("{} {topic}", self.authority)
+    }
+
     fn shared<'a>(
         &'a self,
         kind: usize,

@@ -64,6 +64,10 @@ impl Addressing for Address {
         &Fcm
     }
 
+    fn aim(&self) -> String {
+        format!("{}{}", self.authority, self.path.text())
+    }
+
     fn shared<'a>(
         &'a self,
         kind: usize,

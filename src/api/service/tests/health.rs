@@ -91,6 +91,7 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         settled: stat::Settled::default(),
         state: Some(held),
         tries: None,
+        credentials: None,
     };
     let stat = stat::app(&StatApp {
         queue_max: 0,

@@ -28,7 +28,11 @@ fn begun_at(at: Moment, scene: &Scene, manners: fn(usize, usize) -> Manners) -> 
         id,
         kind,
         &scene.desk.following.route,
-        Begun { generation, at },
+        Begun {
+            generation,
+            is_candidate: false,
+            at,
+        },
         scene.now,
     )
 }

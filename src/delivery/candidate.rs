@@ -1,0 +1,123 @@
+//! A route beside the present one, which has another credential: the new one until a push has shown
+//! that it is taken, or the old one while that is still to be seen of the new.
+//!
+//! ```text
+//!                a thread, with a push           it is taken
+//!     waits ──────────────────────────▶ tried ─────────────────▶ present, and the old one is gone
+//!       ▲                                 │
+//!       └── refused, or nothing learnt ───┘ the push goes by the present route
+//! ```
+//!
+//! Each time that it was tried in vain it waits longer. While the present credential is refused,
+//! the lane's probes go by the one and by the other in turn.
+//!
+//! Pure: time is an argument.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::route::Route;
+
+/// A route that is not in use.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Tells its pushes from those of the present one.
+    pub(super) generation: u64,
+    pub(super) route: Arc<Route>,
+    /// It was in use before the present one, of which no push has shown yet that it is taken.
+    pub(super) is_former: bool,
+    /// Whether a restart would know both.
+    pub(super) outlives: bool,
+    /// The thread that tries it.
+    seat: Option<usize>,
+    not_before: Option<Instant>,
+    /// How often it was tried in vain.
+    tries: u32,
+    /// What it was refused with last.
+    refusal: Option<Arc<str>>,
+}
+
+impl Candidate {
+    /// A new one, to be tried with the next push. `outlives` if a restart would know both.
+    pub(super) fn new(generation: u64, route: Arc<Route>, outlives: bool) -> Self {
+        Self {
+            generation,
+            route,
+            is_former: false,
+            outlives,
+            seat: None,
+            not_before: None,
+            tries: 0,
+            refusal: None,
+        }
+    }
+
+    /// Lets that thread try it, if it is time and no other does.
+    pub(super) fn claim(&mut self, seat: usize, now: Instant) -> bool {
+        let is_due = self.not_before.is_none_or(|at| now >= at);
+        let is_free = self.seat.is_none_or(|by| by == seat);
+        let may = is_due && is_free && !self.is_former;
+        if may {
+            self.seat = Some(seat);
+        }
+        may
+    }
+
+    /// That thread does not try it any more.
+    pub(super) fn release(&mut self, seat: usize) {
+        self.seat.take_if(|by| *by == seat);
+    }
+
+    /// It is not tried for so long.
+    pub(super) fn put_off(&mut self, wait: Duration, now: Instant) {
+        self.not_before = now.checked_add(wait);
+    }
+
+    /// How often it was tried in vain.
+    pub(super) fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// It was tried in vain, and waits for so long. True if it was not refused with that word
+    /// before; with none it was not refused, and nothing was learnt.
+    pub(super) fn rest(&mut self, refusal: Option<&str>, wait: Duration, now: Instant) -> bool {
+        self.seat = None;
+        self.tries = self.tries.saturating_add(1);
+        self.put_off(wait, now);
+        let is_news = self.refusal.as_deref() != refusal;
+        if let Some(refusal) = refusal.filter(|_| is_news) {
+            self.refusal = Some(refusal.into());
+        }
+        is_news
+    }
+
+    /// What it was refused with last, if it was.
+    pub(super) fn refusal(&self) -> Option<&Arc<str>> {
+        self.refusal.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::fixture::idle_route;
+
+    #[test]
+    fn one_thread_at_a_time_tries_it_and_each_time_in_vain_it_waits() {
+        let now = Instant::now();
+        let mut it = Candidate::new(2, Arc::new(idle_route()), false);
+        assert!(it.claim(0, now) && it.claim(0, now), "again by the same");
+        assert!(!it.claim(1, now));
+        it.release(1);
+        assert!(!it.claim(1, now), "it was not that thread's");
+        it.release(0);
+        assert!(it.claim(1, now));
+        let wait = Duration::from_secs(30);
+        assert!(it.rest(Some("InvalidProviderToken"), wait, now), "news");
+        assert!(!it.claim(0, now) && it.claim(0, now + wait));
+        assert!(!it.rest(Some("InvalidProviderToken"), wait, now), "known");
+        assert_eq!(it.tries(), 2);
+        it.is_former = true;
+        assert!(!it.claim(0, now + wait * 2), "it was in use before");
+    }
+}
