@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::route::Route;
+use crate::lane::Proof;
+
+/// So many pushes in a row of other topics than the configured one show that a credential is taken.
+const OTHER_TOPICS_DECIDE: u32 = 10;
 
 /// A route that is not in use.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(super) struct Candidate {
     not_before: Option<Instant>,
     /// How often it was tried in vain.
     tries: u32,
+    /// Pushes of other topics than the configured one that were taken since then.
+    of_other_topics: u32,
     /// What it was refused with last.
     refusal: Option<Arc<str>>,
 }
@@ -48,6 +54,7 @@ impl Candidate {
             seat: None,
             not_before: None,
             tries: 0,
+            of_other_topics: 0,
             refusal: None,
         }
     }
@@ -68,6 +75,14 @@ impl Candidate {
         self.seat.take_if(|by| *by == seat);
     }
 
+    /// A push was taken that went by it; whether it is to be used by that. It may be for that
+    /// push's topic alone, unless that is the configured one; but where nothing else comes, pushes
+    /// of other topics decide.
+    pub(super) fn is_proved_by(&mut self, proof: Proof) -> bool {
+        self.of_other_topics = self.of_other_topics.saturating_add(1);
+        proof == Proof::Topic || self.of_other_topics >= OTHER_TOPICS_DECIDE
+    }
+
     /// It is not tried for so long.
     pub(super) fn put_off(&mut self, wait: Duration, now: Instant) {
         self.not_before = now.checked_add(wait);
@@ -82,6 +97,7 @@ impl Candidate {
     /// before; with none it was not refused, and nothing was learnt.
     pub(super) fn rest(&mut self, refusal: Option<&str>, wait: Duration, now: Instant) -> bool {
         self.seat = None;
+        self.of_other_topics = 0;
         self.tries = self.tries.saturating_add(1);
         self.put_off(wait, now);
         let is_news = self.refusal.as_deref() != refusal;
@@ -117,6 +133,16 @@ mod tests {
         assert!(!it.claim(0, now) && it.claim(0, now + wait));
         assert!(!it.rest(Some("InvalidProviderToken"), wait, now), "known");
         assert_eq!(it.tries(), 2);
+        // A push of the configured topic decides at once, others in a row.
+        assert!(it.is_proved_by(Proof::Topic));
+        let mut decided = (0..).take_while(|_| !it.is_proved_by(Proof::Credential));
+        assert_eq!(
+            decided.by_ref().last(),
+            Some(7),
+            "the tenth with the one above"
+        );
+        it.rest(None, wait, now);
+        assert!(!it.is_proved_by(Proof::Credential), "it begins anew");
         it.is_former = true;
         assert!(!it.claim(0, now + wait * 2), "it was in use before");
     }

@@ -16,7 +16,7 @@ use super::credential::{Access, Credentials};
 use super::reasons::NO_ACCESS_TOKEN;
 use super::route::Route;
 use crate::jitter::Random;
-use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Prevailing, Refused};
+use crate::lane::{CredentialRefusal, EndsWith, Lack, Lane, Prevailing, Proof, Refused};
 use crate::moment::Moment;
 use crate::provider::{self, told_of};
 use crate::push::LaneId;
@@ -210,14 +210,14 @@ impl PresentRoute {
         self.has_candidate() && self.lock().candidate(generation).is_some()
     }
 
-    /// A push was taken that went by the candidate of that number, which is in use from now on.
-    pub(super) fn candidate_taken(self: &Arc<Self>, generation: u64, now: Moment) {
+    /// A push was taken that went by the candidate of that number, which is in use from now on if
+    /// that is proof enough.
+    pub(super) fn candidate_taken(self: &Arc<Self>, generation: u64, proof: Proof, now: Moment) {
         let mut old = String::new();
         let taken = self.change(now, |present| {
-            if present.candidate(generation).is_none() {
-                return false;
-            }
-            let Some(candidate) = present.candidate.take() else {
+            let is_proved =
+                |it: &mut Candidate| it.generation == generation && it.is_proved_by(proof);
+            let Some(candidate) = present.candidate.take_if(is_proved) else {
                 return false;
             };
             present.generation = candidate.generation;

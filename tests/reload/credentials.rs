@@ -1,6 +1,7 @@
 //! Credentials that are replaced while callers push.
 
 use std::fs;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -147,6 +148,55 @@ fn a_new_credential_that_is_refused_costs_no_push() {
         let errors = told.lines().filter(|line| line.contains("[ERROR]"));
         assert_eq!(errors.count(), 1, "{told}");
     });
+}
+
+#[test]
+fn a_new_key_for_another_topic_takes_the_place_of_none() {
+    let simulated = Simulated::with(|options| {
+        let credentials = Arc::get_mut(&mut options.credentials).unwrap();
+        credentials.other_topics = vec!["com.other".to_owned()];
+        credentials.signing_keys[1].topics = vec!["com.other".to_owned()];
+    });
+    let [_, key] = &simulated.simulator.credentials().signing_keys;
+    let site = with_control(Site::simulated(&simulated.simulator)).with("core.probe_interval", 1);
+    let daemon = site.start();
+    let push = |number: u64, topic: Option<&str>| {
+        let mut push = json!({"platform": 1, "message": "m", "token": [hex_token(number)]});
+        if let Some(topic) = topic {
+            push["topic"] = json!(topic);
+        }
+        let accepted = daemon
+            .push(&json!({"notifications": [push]}))
+            .accepted_ids();
+        daemon.wait_idle();
+        accepted
+    };
+    let mut accepted = push(1, None);
+    let site = site
+        .with_text("ios.token_auth_key_path", key.path.to_str().unwrap())
+        .with_text("ios.token_auth_key_id", &key.id);
+    put_in_force(&site);
+    // That it is taken for this topic says nothing of the configured one.
+    accepted.extend(push(2, Some("com.other")));
+    accepted.extend(push(3, None));
+    accepted.extend(push(4, Some("com.other")));
+    let told = site.operator_log();
+    assert!(
+        told.contains("ios: APNs refuses the new credential"),
+        "{told}"
+    );
+    assert!(!told.contains("the new credential is taken"), "{told}");
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+    let by_new = simulated
+        .notes()
+        .into_iter()
+        .filter(|note| note.status != 200);
+    assert_eq!(
+        by_new.count(),
+        1,
+        "one push was refused, and went by the old key"
+    );
+    assert_eq!(daemon.terminate(), 0);
 }
 
 #[test]

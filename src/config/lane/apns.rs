@@ -153,7 +153,9 @@ impl CredentialKeys {
             (Some((cert_path, key_path)), None) => {
                 let warning = "ignored: the token_auth_* keys are incomplete, and certificate \
                                authentication is used";
-                document.warn_first(&token_keys(keys), warning);
+                let [path, id, team] = token_keys(keys);
+                let [old_path, old_id] = old_keys(keys);
+                document.warn_first(&[path, id, team, old_path, old_id], warning);
                 Some(ApnsCredential::Certificate {
                     cert_path,
                     key_path,
@@ -221,7 +223,7 @@ fn old_key(
     keys: &'static LaneKeys,
     document: &mut Document<'_>,
 ) -> Option<SigningKeyFile> {
-    let [of_path, of_id] = [&keys.token_auth_old_key_path, &keys.token_auth_old_key_id];
+    let [of_path, of_id] = old_keys(keys);
     let Some((path, id)) = named else {
         for (said, lacking) in [(of_path, of_id), (of_id, of_path)] {
             if document.has_text(said) && !document.has_text(lacking) {
@@ -291,6 +293,10 @@ fn token_keys(keys: &'static LaneKeys) -> [&'static Key; 3] {
         &keys.token_auth_key_id,
         &keys.token_auth_team_id,
     ]
+}
+
+fn old_keys(keys: &'static LaneKeys) -> [&'static Key; 2] {
+    [&keys.token_auth_old_key_path, &keys.token_auth_old_key_id]
 }
 
 fn certificate_keys(keys: &'static LaneKeys) -> [&'static Key; 3] {

@@ -46,6 +46,33 @@ fn apns_takes_only_one_kind() {
 }
 
 #[test]
+fn the_signing_key_before_is_named_whole_and_is_another() {
+    const OLD: &str = "token_auth_old_key_path = \"o\"\ntoken_auth_old_key_id = \"OLDKEY1234\"\n";
+    let with_token = |lines: &str| format!("{TOKEN}topic = \"t\"\n{lines}");
+    let section = |lines: &str| ios(&with_token(lines));
+    let old = |lines: &str| match section(lines).unwrap().0.unwrap().credential {
+        ApnsCredential::Token { old, .. } => old.map(|old| (old.path, old.id)),
+        other @ ApnsCredential::Certificate { .. } => panic!("{other:?}"),
+    };
+    assert_eq!(old(OLD), Some(("o".into(), "OLDKEY1234".to_owned())));
+    assert_eq!(old(""), None);
+    for line in OLD.lines() {
+        let error = section(line).unwrap_err();
+        assert!(error.contains("lacks ios.token_auth_old_key_"), "{error}");
+    }
+    let same = OLD.replace("OLDKEY1234", "ABCDE12345");
+    assert_eq!(old(&same), None);
+    for lines in [with_token(&same), format!("{CERTIFICATE}{OLD}")] {
+        let (_, warnings) = ios(&lines).unwrap();
+        assert!(
+            warnings[0].contains("ios.token_auth_old_key_"),
+            "{warnings:?}"
+        );
+        assert!(warnings[0].contains("ignored: "), "{warnings:?}");
+    }
+}
+
+#[test]
 fn half_of_the_other_kind_is_ignored_aloud() {
     let (_, warnings) = ios(&format!("{CERTIFICATE}token_auth_key_id = \"ABCDE12345\"")).unwrap();
     assert!(

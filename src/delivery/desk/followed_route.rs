@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::present_route::PresentRoute;
 use super::super::route::Route;
+use crate::lane::Proof;
 use crate::moment::Moment;
 
 /// The lane's route as this thread knows it, and the candidate that it tries.
@@ -93,8 +94,8 @@ impl FollowedRoute {
     }
 
     /// A push that went by the candidate of that number was taken.
-    pub(super) fn candidate_taken(&self, generation: u64, now: Moment) {
-        self.of_lane.candidate_taken(generation, now);
+    pub(super) fn candidate_taken(&self, generation: u64, proof: Proof, now: Moment) {
+        self.of_lane.candidate_taken(generation, proof, now);
     }
 
     /// The candidate of that number was tried in vain; see [`PresentRoute::candidate_failed`].

@@ -13,7 +13,7 @@ use super::super::transport::Transport;
 use super::gatekeeping::words;
 use super::{Desk, Timer};
 use crate::http2::SendError;
-use crate::lane::{MaySend, Tickets};
+use crate::lane::{MaySend, Proof, Tickets};
 use crate::moment::Moment;
 use crate::provider::Verdict;
 use crate::push::{ConnectionId, Push};
@@ -164,7 +164,8 @@ impl<T: Transport> Desk<T> {
         let is_trying = self.following.is_trying(generation);
         match &ended.outcome {
             Outcome::Answered(answer) if answer.proves => {
-                self.following.candidate_taken(generation, now);
+                let proof = Proof::of(ended.push.envelope().has_bare_topic());
+                self.following.candidate_taken(generation, proof, now);
                 return Ok(ended);
             }
             // What one has that is not for the push's own topic, the other may be for.
