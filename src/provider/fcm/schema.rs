@@ -153,121 +153,68 @@ const REMOTE_NOTIFICATION: &[MessageField] = &[
     field("use_as_v1_data_message", FieldKind::Flag),
 ];
 
-const TITLE: MessageField = field("title", FieldKind::Text);
-const BODY: MessageField = field("body", FieldKind::Text);
 pub(super) const IMAGE: MessageField = field("image", FieldKind::Https);
-const ICON: MessageField = field("icon", FieldKind::Text);
-const COLOR: MessageField = field("color", FieldKind::Color);
-const SOUND: MessageField = field("sound", FieldKind::Text);
-const TAG: MessageField = field("tag", FieldKind::Text);
-const CLICK_ACTION: MessageField = field("click_action", FieldKind::Text);
-const TITLE_LOC_KEY: MessageField = field("title_loc_key", FieldKind::Text);
-const TITLE_LOC_ARGS: MessageField = ruled(
-    "title_loc_args",
-    FieldKind::Texts,
-    Rule::With("title_loc_key"),
-);
-const BODY_LOC_KEY: MessageField = field("body_loc_key", FieldKind::Text);
-const BODY_LOC_ARGS: MessageField = ruled(
-    "body_loc_args",
-    FieldKind::Texts,
-    Rule::With("body_loc_key"),
-);
-const CHANNEL_ID: MessageField = field("channel_id", FieldKind::Text);
-const TICKER: MessageField = field("ticker", FieldKind::Text);
-const STICKY: MessageField = field("sticky", FieldKind::Flag);
-const EVENT_TIME: MessageField = field("event_time", FieldKind::Time);
-const LOCAL_ONLY: MessageField = field("local_only", FieldKind::Flag);
-const NOTIFICATION_PRIORITY: MessageField = field(
-    "notification_priority",
-    FieldKind::Word(
-        "PRIORITY_",
-        &["UNSPECIFIED", "MIN", "LOW", "DEFAULT", "HIGH", "MAX"],
-    ),
-);
-const DEFAULT_SOUND: MessageField = field("default_sound", FieldKind::Flag);
-const DEFAULT_VIBRATE_TIMINGS: MessageField = field("default_vibrate_timings", FieldKind::Flag);
-const DEFAULT_LIGHT_SETTINGS: MessageField = field("default_light_settings", FieldKind::Flag);
-const VIBRATE_TIMINGS: MessageField = field("vibrate_timings", FieldKind::Durations);
-const LIGHTS: MessageField = ruled(
-    "light_settings",
-    FieldKind::MessageFields(LIGHT_SETTINGS),
-    Rule::Whole,
-);
-const VISIBILITY: MessageField = field(
-    "visibility",
-    FieldKind::Word(
-        "",
-        &["VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"],
-    ),
-);
-const COUNT: MessageField = field("notification_count", FieldKind::Count);
 
-/// All of [`ANDROID_NOTIFICATION_V2`] but the number, and what is not in that any more.
-const ANDROID_NOTIFICATION: &[MessageField] = &[
-    TITLE,
-    BODY,
-    IMAGE,
-    ICON,
-    COLOR,
-    SOUND,
-    TAG,
-    CLICK_ACTION,
-    TITLE_LOC_KEY,
-    TITLE_LOC_ARGS,
-    BODY_LOC_KEY,
-    BODY_LOC_ARGS,
-    CHANNEL_ID,
-    TICKER,
-    STICKY,
-    EVENT_TIME,
-    LOCAL_ONLY,
-    NOTIFICATION_PRIORITY,
-    DEFAULT_SOUND,
-    DEFAULT_VIBRATE_TIMINGS,
-    DEFAULT_LIGHT_SETTINGS,
-    VIBRATE_TIMINGS,
-    LIGHTS,
-    VISIBILITY,
-    COUNT,
-    field(
-        "proxy",
-        FieldKind::Word(
-            "",
-            &["PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"],
-        ),
-    ),
-    field("bypass_proxy_notification", FieldKind::Flag),
+/// The fields of Android's notification: those that it has in both objects, and further ones.
+macro_rules! android_notification {
+    ($($further:expr),*) => {
+        &[
+            field("title", FieldKind::Text),
+            field("body", FieldKind::Text),
+            IMAGE,
+            field("icon", FieldKind::Text),
+            field("color", FieldKind::Color),
+            field("sound", FieldKind::Text),
+            field("tag", FieldKind::Text),
+            field("click_action", FieldKind::Text),
+            field("title_loc_key", FieldKind::Text),
+            ruled("title_loc_args", FieldKind::Texts, Rule::With("title_loc_key")),
+            field("body_loc_key", FieldKind::Text),
+            ruled("body_loc_args", FieldKind::Texts, Rule::With("body_loc_key")),
+            field("channel_id", FieldKind::Text),
+            field("ticker", FieldKind::Text),
+            field("sticky", FieldKind::Flag),
+            field("event_time", FieldKind::Time),
+            field("local_only", FieldKind::Flag),
+            field("notification_priority", NOTIFICATION_PRIORITY),
+            field("default_sound", FieldKind::Flag),
+            field("default_vibrate_timings", FieldKind::Flag),
+            field("default_light_settings", FieldKind::Flag),
+            field("vibrate_timings", FieldKind::Durations),
+            ruled(
+                "light_settings",
+                FieldKind::MessageFields(LIGHT_SETTINGS),
+                Rule::Whole,
+            ),
+            field("visibility", VISIBILITY),
+            field("notification_count", FieldKind::Count),
+            $($further),*
+        ]
+    };
+}
+
+const ANDROID_NOTIFICATION: &[MessageField] = android_notification![
+    field("proxy", PROXY),
+    field("bypass_proxy_notification", FieldKind::Flag)
 ];
 
-const ANDROID_NOTIFICATION_V2: &[MessageField] = &[
-    TITLE,
-    BODY,
-    IMAGE,
-    ICON,
-    COLOR,
-    SOUND,
-    TAG,
-    CLICK_ACTION,
-    TITLE_LOC_KEY,
-    TITLE_LOC_ARGS,
-    BODY_LOC_KEY,
-    BODY_LOC_ARGS,
-    CHANNEL_ID,
-    TICKER,
-    STICKY,
-    EVENT_TIME,
-    LOCAL_ONLY,
-    NOTIFICATION_PRIORITY,
-    DEFAULT_SOUND,
-    DEFAULT_VIBRATE_TIMINGS,
-    DEFAULT_LIGHT_SETTINGS,
-    VIBRATE_TIMINGS,
-    LIGHTS,
-    VISIBILITY,
-    COUNT,
-    field("id", FieldKind::Integer),
-];
+const ANDROID_NOTIFICATION_V2: &[MessageField] =
+    android_notification![field("id", FieldKind::Integer)];
+
+const NOTIFICATION_PRIORITY: FieldKind = FieldKind::Word(
+    "PRIORITY_",
+    &["UNSPECIFIED", "MIN", "LOW", "DEFAULT", "HIGH", "MAX"],
+);
+
+const VISIBILITY: FieldKind = FieldKind::Word(
+    "",
+    &["VISIBILITY_UNSPECIFIED", "PRIVATE", "PUBLIC", "SECRET"],
+);
+
+const PROXY: FieldKind = FieldKind::Word(
+    "",
+    &["PROXY_UNSPECIFIED", "ALLOW", "DENY", "IF_PRIORITY_LOWERED"],
+);
 
 const LIGHT_SETTINGS: &[MessageField] = &[
     field("color", FieldKind::MessageFields(LIGHT_COLOR)),
@@ -567,7 +514,8 @@ mod tests {
             ("", false),
             ("Click_action", false),
         ] {
-            assert_eq!(CLICK_ACTION.is_named(key), is_named, "{key}");
+            let click_action = field("click_action", FieldKind::Text);
+            assert_eq!(click_action.is_named(key), is_named, "{key}");
         }
     }
 
