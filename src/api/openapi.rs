@@ -29,6 +29,7 @@ fn made() -> Value {
             "title": "Sterna",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": env!("CARGO_PKG_DESCRIPTION"),
+            "description": "The manual page sterna-api(7) says more of each.",
             "license": {"name": "MIT OR Apache-2.0", "identifier": env!("CARGO_PKG_LICENSE")},
         },
         "servers": [{"url": "/"}],
@@ -221,3 +222,6 @@ fn responses(item: &PathItem, operation: &PathOperation) -> Value {
     });
     Value::Object(said.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -370,7 +370,7 @@ fn plan_one(
     }))
 }
 
-/// Checks what has to do with no other field, in Gaurun's order.
+/// Checks what has to do with no other field, in Gaurun's order where callers get its answers.
 fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPushed> {
     // What is taken apart takes many times its bytes.
     let dictionary = match &asked.sound.0 {
@@ -381,6 +381,10 @@ fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPus
     if native > NATIVE_MAX {
         let error = format!("fields beside Gaurun's of {native} bytes over limit({NATIVE_MAX})");
         return Err(error.into());
+    }
+    let known = provider::check_push_type(&asked.push_type);
+    if !rules.as_gaurun {
+        known.clone()?;
     }
     let wakes = asked.content_available || &*asked.push_type == "background";
     let wakes = wakes && !rules.as_gaurun;
@@ -396,10 +400,7 @@ fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPus
             return Err(EMPTY_MESSAGE.into());
         }
     }
-    match provider::check_push_type(&asked.push_type) {
-        Err(_) if rules.as_gaurun => Err(GAURUNS_PUSH_TYPES.into()),
-        checked => Ok(checked?),
-    }
+    known.map_err(|_| GAURUNS_PUSH_TYPES.into())
 }
 
 /// Refuses several device tokens where a part of the notification names the one push of it.

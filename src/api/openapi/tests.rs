@@ -14,7 +14,12 @@ fn read() -> Value {
 
 /// The names of an object's members.
 fn names(object: &Value) -> BTreeSet<&str> {
-    object.as_object().unwrap().keys().map(String::as_str).collect()
+    object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 #[test]
@@ -23,26 +28,53 @@ fn each_route_and_method_of_the_router_is_in_the_document_and_the_other_way_roun
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), PATHS.len());
     for item in PATHS {
-        let target = item.path.replace("{id}", "7").replace("{lane}", "shop%2Fios");
+        let target = item
+            .path
+            .replace("{id}", "7")
+            .replace("{lane}", "shop%2Fios");
         let (route, _, found) = Route::of(&target);
         // What all of these are, no other target is.
         assert!(
-            !matches!(route, Route::Unknown | Route::Malformed | Route::Redirect(_)),
+            !matches!(
+                route,
+                Route::Unknown | Route::Malformed | Route::Redirect(_)
+            ),
             "{target}"
         );
         assert!(std::ptr::eq(found.unwrap(), item), "{target}");
         for method in ["get", "put", "post", "delete", "patch", "options"] {
             let is_said = paths[item.path].get(method).is_some();
             let upper = method.to_ascii_uppercase();
-            assert_eq!(is_said, item.operation(&upper).is_some(), "{method} {target}");
+            assert_eq!(
+                is_said,
+                item.operation(&upper).is_some(),
+                "{method} {target}"
+            );
             let is_taken = is_said || item.takes_any_method;
-            assert_eq!(is_taken, item.refused_method(&upper).is_none(), "{method} {target}");
+            assert_eq!(
+                is_taken,
+                item.refused_method(&upper).is_none(),
+                "{method} {target}"
+            );
         }
     }
-    let ids = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    let ids = paths
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values());
     let ids: Vec<_> = ids.map(|operation| &operation["operationId"]).collect();
     let apart: BTreeSet<_> = ids.iter().map(|id| id.as_str().unwrap()).collect();
     assert_eq!(apart.len(), ids.len(), "{ids:?}");
+}
+
+/// Each of Google's fields is where it is in the table.
+fn check(fields: &[MessageField], schema: &Value) {
+    let known = fields.iter().map(|field| field.name);
+    assert_eq!(names(&schema["properties"]), known.collect());
+    for field in fields {
+        if let FieldKind::MessageFields(inner) = field.kind {
+            check(inner, &schema["properties"][field.name]);
+        }
+    }
 }
 
 #[test]
@@ -60,16 +92,6 @@ fn each_field_that_is_read_is_in_the_document_and_the_other_way_round() {
             crate::api::request::Trailing::Ignored,
         );
         assert_eq!(read.is_err(), field.is_read_at_once, "{}", field.name);
-    }
-    /// Each of Google's fields is where it is in the table.
-    fn check(fields: &[MessageField], schema: &Value) {
-        let known = fields.iter().map(|field| field.name);
-        assert_eq!(names(&schema["properties"]), known.collect());
-        for field in fields {
-            if let FieldKind::MessageFields(inner) = field.kind {
-                check(inner, &schema["properties"][field.name]);
-            }
-        }
     }
     for field in MESSAGE {
         let said = &properties[field.name];

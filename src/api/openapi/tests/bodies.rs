@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::api::Apps;
 use crate::api::content::{check_device_token, content_of};
 use crate::api::fixture::{Site, site};
 use crate::api::plan::reasons::REJECTION_REASONS;
 use crate::http1::head::Head;
 use crate::http1::{Handler as _, Phase};
 use crate::moment::Moment;
+use crate::push::{ApnsEnvironment, LaneId};
 
 /// Numbers that are the same in each run.
 struct Dice(u64);
@@ -73,7 +75,9 @@ fn draw(dice: &mut Dice, schema: &Value) -> Value {
             let drawn = dice.one_of(&among).clone();
             draw(dice, &drawn)
         }
-        None => dice.one_of(&[json!("v"), json!(1), json!(true), json!({"x": [1]})]).clone(),
+        None => dice
+            .one_of(&[json!("v"), json!(1), json!(true), json!({"x": [1]})])
+            .clone(),
     }
 }
 
@@ -112,7 +116,9 @@ fn draw_object(dice: &mut Dice, schema: &Value) -> Value {
 /// A strict request of one notification, which has that field, and the field's platform.
 fn draw_request(dice: &mut Dice, schema: &Value, field: &str) -> Value {
     let properties = schema["properties"].as_object().unwrap();
-    let platform = dice.one_of(&list(&properties[field]["x-platforms"])).clone();
+    let platform = dice
+        .one_of(&list(&properties[field]["x-platforms"]))
+        .clone();
     let is_for = |name: &&String| {
         let is_target = ["token", "tokens", "fid", "condition", "channel"].contains(&&***name);
         !is_target && list(&properties[*name]["x-platforms"]).contains(&platform)
@@ -125,7 +131,8 @@ fn draw_request(dice: &mut Dice, schema: &Value, field: &str) -> Value {
             notification[name] = draw(dice, &properties[name]);
         }
     }
-    if dice.below(4) > 0 {
+    // Beside a whole message others have no effect.
+    if field != "fcm" && dice.below(4) > 0 {
         notification["message"] = "m".into();
     }
     if field != "platform" {
@@ -140,7 +147,9 @@ fn draw_request(dice: &mut Dice, schema: &Value, field: &str) -> Value {
 
 /// Breaks a value in one place, which is told as a pointer behind `at`.
 fn broken(dice: &mut Dice, schema: &Value, value: &Value, at: String) -> Option<(String, Value)> {
-    let members = value.as_object().filter(|_| schema["properties"].is_object());
+    let members = value
+        .as_object()
+        .filter(|_| schema["properties"].is_object());
     if let Some(members) = members.filter(|members| !members.is_empty() && dice.below(3) > 0) {
         let names: Vec<_> = members.keys().collect();
         let name = *dice.one_of(&names);
@@ -184,10 +193,14 @@ fn broken(dice: &mut Dice, schema: &Value, value: &Value, at: String) -> Option<
         }
         Some("string") if schema.get("pattern").is_some() => {
             let takes_nothing = schema["pattern"].as_str().unwrap().ends_with("*$");
-            let other = if takes_nothing { json!("Ä!") } else { json!("") };
+            let other = if takes_nothing {
+                json!("Ä!")
+            } else {
+                json!("")
+            };
             dice.one_of(&[other, json!(17)]).clone()
         }
-        Some("string") => json!(17),
+        Some("string" | "array" | "object") => json!(17),
         Some("integer") => {
             let mut others = vec![json!("x"), json!(1.5)];
             others.extend(schema["minimum"].as_i64().map(|least| json!(least - 1)));
@@ -205,6 +218,10 @@ fn building() -> Site {
     site(Some(1_000_000), Some(1_000_000)).with(|terms| {
         terms.rules.content = Box::new(content_of(|_| crate::provider::Site::default()));
         terms.rules.check_token = check_device_token;
+        terms.rules.apps = Apps::of([
+            (LaneId::IOS, true, Some(ApnsEnvironment::Production)),
+            (LaneId::ANDROID, true, None),
+        ]);
     })
 }
 
@@ -213,7 +230,9 @@ fn answer(site: &Site, target: &str, body: &Value) -> (u16, Value) {
     let text = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
     let head = Head::parse(text.as_bytes()).unwrap();
     let mut body = body.to_string().into_bytes();
-    let reply = site.service.answer(&head, &mut body, Phase::Serving, &mut |_| true);
+    let reply = site
+        .service
+        .answer(&head, &mut body, Phase::Serving, &mut |_| true);
     (reply.status, serde_json::from_slice(&reply.body).unwrap())
 }
 
@@ -251,7 +270,10 @@ fn bodies_of_the_schema_are_taken_or_refused_with_a_documented_error() {
         assert!([200, 400].contains(&status), "{status}: {body}");
         let faults = faults(&answered);
         for (pointer, error) in &faults {
-            assert!(pointer.starts_with("/notifications/0"), "{body}: {answered}");
+            assert!(
+                pointer.starts_with("/notifications/0"),
+                "{body}: {answered}"
+            );
             assert!(is_documented(error), "{error:?} is not documented: {body}");
         }
         assert!(answered.get("ignored").is_none(), "{body}: {answered}");
@@ -277,10 +299,43 @@ fn bodies_of_the_schema_are_taken_or_refused_with_a_documented_error() {
         assert!(is_told, "{place} of {other}: {answered}");
         others.push(other);
     }
-    let never: Vec<_> = fields.iter().filter(|field| !taken.contains_key(field.as_str())).collect();
+    let never: Vec<_> = fields
+        .iter()
+        .filter(|field| !taken.contains_key(field.as_str()))
+        .collect();
     assert!(never.is_empty(), "none of these was taken: {never:?}");
     assert!(others.len() > 150, "{} were taken", others.len());
     checked_by_others("PushRequest", &bodies, &others);
+}
+
+/// Else the field has an effect that the table does not know of.
+#[test]
+fn a_field_that_is_not_for_a_platform_is_told_to_have_no_effect_there() {
+    let document = read();
+    let schema = &document["components"]["schemas"]["Notification"];
+    let (mut dice, site) = (Dice(0xF00), building());
+    for (name, said) in schema["properties"].as_object().unwrap() {
+        for platform in ["ios", "android"] {
+            if list(&said["x-platforms"]).contains(&json!(platform)) {
+                continue;
+            }
+            let mut value = draw(&mut dice, said);
+            while [json!(false), json!(0), json!("")].contains(&value) {
+                value = draw(&mut dice, said);
+            }
+            let body = json!({"strict": true, "notifications": [
+                {"platform": platform, "token": ["ab12"], "message": "m", name: value},
+            ]});
+            let (status, answered) = answer(&site, "/push", &body);
+            assert_eq!(status, 400, "{body}: {answered}");
+            let pointer = format!("/notifications/0/{name}");
+            let told = faults(&answered);
+            let is_told = told
+                .iter()
+                .any(|(at, error)| *at == pointer && error.contains("no effect"));
+            assert!(is_told, "{body}: {answered}");
+        }
+    }
 }
 
 #[test]
@@ -294,7 +349,7 @@ fn bodies_of_gorushs_schema_are_taken_or_refused_with_a_documented_error() {
     for number in 0..200 {
         let platform = 1 + number % 2;
         let mut notification = json!({"tokens": ["ab12"], "platform": platform, "message": "m"});
-        for _ in 0..1 + dice.below(3) {
+        for _ in 0..=dice.below(3) {
             let name = dice.one_of(&own).0;
             notification[name] = draw(&mut dice, &schema["properties"][name]);
         }
@@ -305,8 +360,15 @@ fn bodies_of_gorushs_schema_are_taken_or_refused_with_a_documented_error() {
             assert_eq!(answered["success"], "ok");
             taken += answered["counts"].as_u64().unwrap();
         } else {
-            assert_eq!((status, &answered["code"]), (400, &json!(400)), "{body}: {answered}");
-            assert!(is_documented(answered["message"].as_str().unwrap()), "{body}: {answered}");
+            assert_eq!(
+                (status, &answered["code"]),
+                (400, &json!(400)),
+                "{body}: {answered}"
+            );
+            assert!(
+                is_documented(answered["message"].as_str().unwrap()),
+                "{body}: {answered}"
+            );
         }
     }
     assert!(taken > 50, "{taken} were taken");
@@ -315,5 +377,7 @@ fn bodies_of_gorushs_schema_are_taken_or_refused_with_a_documented_error() {
 
 /// Whether such an error is among the reasons of rejections.
 fn is_documented(error: &str) -> bool {
-    REJECTION_REASONS.iter().any(|reason| reason.is_told_as(error))
+    REJECTION_REASONS
+        .iter()
+        .any(|reason| reason.is_told_as(error))
 }
