@@ -6,6 +6,7 @@
 
 mod answer;
 mod apps;
+mod channel_calls;
 pub mod content;
 mod gorush;
 pub mod idempotency;
@@ -32,6 +33,7 @@ mod turned_away;
 mod fixture;
 
 pub use apps::Apps;
+pub use channel_calls::ChannelCalls;
 pub use ids::Ids;
 #[cfg(test)]
 pub(crate) use keyless::Keyless;

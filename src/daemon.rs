@@ -40,7 +40,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, select};
 
 use crate::api::idempotency::Answered;
-use crate::api::{Ids, Lines, Service, TurnedAway};
+use crate::api::{ChannelCalls, Ids, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
 use crate::config::{self, Config, LaneConfig};
 use crate::control::{Asked, Control, ControlAnswer};
@@ -434,6 +434,7 @@ fn service(
         told: Mutex::default(),
         request_ids: RequestIds::starting(numbering::random()?),
         turnstile: Turnstile::default(),
+        channel_calls: ChannelCalls::default(),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),
         lines: Lines::new(whereabouts.logs.clone()),

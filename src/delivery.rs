@@ -10,6 +10,7 @@
 //! code.
 
 mod candidate;
+pub mod channel_manager;
 pub mod credential;
 pub mod credential_files;
 pub mod credential_reader;

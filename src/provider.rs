@@ -414,6 +414,9 @@ impl Row {
     }
 }
 
+/// Who has broadcast channels.
+pub const CHANNELS_OF: Provider = Provider::Apns;
+
 /// What that provider asks, answers and wants.
 pub fn of(provider: Provider) -> &'static dyn Vendor {
     match provider {

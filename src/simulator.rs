@@ -80,13 +80,13 @@ use self::service::Surroundings;
 use crate::moment;
 use crate::net::readiness::{Bell, Waiter};
 
-/// The three endpoints, running.
+/// The endpoints, running.
 pub struct Simulator {
     addresses: Addresses,
     credentials: Arc<Credentials>,
     /// Of APNs and FCM.
     ledgers: [Arc<Ledger>; 2],
-    /// Of the three, in the order of the addresses.
+    /// Of all, in the order of the addresses.
     stages: Vec<Arc<Stage>>,
     apns: Arc<apns::Apns>,
     access_tokens: Arc<AccessTokens>,
@@ -120,7 +120,7 @@ impl Simulator {
 
         let access_tokens = Arc::new(AccessTokens::default());
         let lifetime = options.access_token_lifetime.as_secs();
-        let apns = Arc::new(apns(&credentials)?);
+        let apns = Arc::new(apns(&credentials, options.max_channels)?);
         let endpoints = endpoints(&credentials, &addresses, lifetime, (&apns, &access_tokens))?;
         let ledgers = [(); 2].map(|()| Arc::new(Ledger::new(MAX_KEYS)));
         let reporter = Arc::new(Reporter::from(report));
@@ -129,11 +129,7 @@ impl Simulator {
         let (mut doors, mut stages) = (Vec::new(), Vec::new());
         for (socket, endpoint) in sockets.into_iter().zip(endpoints) {
             let [apns, fcm] = &ledgers;
-            let ledger = if endpoint.provider() == Provider::Apns {
-                apns
-            } else {
-                fcm
-            };
+            let ledger = if endpoint.is_apples() { apns } else { fcm };
             let tls = tls::server_config(&credentials, endpoint.provider())?;
             let stage = Stage::new(&faults, &script, endpoint.provider(), started);
             let stage = Arc::new(stage);
@@ -197,7 +193,7 @@ impl Simulator {
     pub fn counts_of(&self, provider: Provider) -> Counts {
         let [apns, fcm] = &self.ledgers;
         match provider {
-            Provider::Apns => apns.counts(),
+            Provider::Apns | Provider::Channels => apns.counts(),
             Provider::Fcm | Provider::OAuth => fcm.counts(),
         }
     }
@@ -260,8 +256,8 @@ impl Drop for Simulator {
     }
 }
 
-/// Listens for the three endpoints, in the order of their addresses.
-fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 3], Addresses)> {
+/// Listens for the endpoints, in the order of their addresses.
+fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 4], Addresses)> {
     if !ip.is_loopback() {
         let text = format!("the simulator listens on loopback addresses only, not on {ip}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -272,18 +268,24 @@ fn listen(ip: IpAddr, ports: Ports) -> io::Result<([TcpListener; 3], Addresses)>
             io::Error::new(error.kind(), text)
         })
     };
-    let sockets = [bind(ports.apns)?, bind(ports.fcm)?, bind(ports.oauth)?];
-    let [apns, fcm, oauth] = &sockets;
+    let sockets = [
+        bind(ports.apns)?,
+        bind(ports.fcm)?,
+        bind(ports.oauth)?,
+        bind(ports.channels)?,
+    ];
+    let [apns, fcm, oauth, channels] = &sockets;
     let addresses = Addresses {
         apns: apns.local_addr()?,
         fcm: fcm.local_addr()?,
         oauth: oauth.local_addr()?,
+        channels: channels.local_addr()?,
     };
     Ok((sockets, addresses))
 }
 
 /// What APNs knows of the team, its apps and its keys.
-fn apns(credentials: &Credentials) -> io::Result<apns::Apns> {
+fn apns(credentials: &Credentials, max_channels: usize) -> io::Result<apns::Apns> {
     let mut keys = Vec::new();
     for key in &credentials.signing_keys {
         let public = DecodingKey::from_ec_pem(key.public_key().as_bytes());
@@ -297,6 +299,7 @@ fn apns(credentials: &Credentials) -> io::Result<apns::Apns> {
     Ok(apns::Apns {
         auth_tokens: apns::AuthTokens::new(credentials.team_id.clone(), keys),
         topics: own.chain(&credentials.other_topics).cloned().collect(),
+        channels: apns::Channels::new(max_channels),
     })
 }
 
@@ -306,7 +309,7 @@ fn endpoints(
     addresses: &Addresses,
     lifetime: u64,
     (apns, access_tokens): (&Arc<apns::Apns>, &Arc<AccessTokens>),
-) -> io::Result<[LookAlike; 3]> {
+) -> io::Result<[LookAlike; 4]> {
     let public = credentials.service_account_public_key();
     let trusted = credentials.identity_provider_public_key();
     let trusted = DecodingKey::from_ec_pem(trusted.as_bytes()).map_err(io::Error::other)?;
@@ -326,6 +329,7 @@ fn endpoints(
             lifetime,
             access_tokens: Arc::clone(access_tokens),
         })),
+        LookAlike::Channels(Arc::clone(apns)),
     ])
 }
 

@@ -182,6 +182,9 @@ pub(super) struct NoLane {
 const APP: &str = "app";
 const ENVIRONMENT: &str = "environment";
 
+/// The fields by which a notification names its lane, and a request about channels, too.
+pub(super) const LANE_FIELDS: [&str; 2] = [APP, ENVIRONMENT];
+
 /// A field that has to be a text, if it is there.
 fn text(native: &Native, field: &'static str) -> Result<Option<String>, NoLane> {
     let Some(raw) = native.get(field) else {

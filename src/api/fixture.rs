@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::plan::Rules;
 use super::request::Trailing;
 use super::service::{Service, Terms};
-use super::{Apps, Ids, Lines, TurnedAway};
+use super::{Apps, ChannelCalls, Ids, Lines, TurnedAway};
 use crate::backlog::fixture::refused;
 use crate::backlog::{Backlog, KeptAnswer, Refused, Whereabouts};
 use crate::delivery::fixture::idle_lane;
@@ -253,6 +253,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         told: Mutex::default(),
         request_ids: RequestIds::starting(0xabc),
         turnstile: Turnstile::default(),
+        channel_calls: ChannelCalls::default(),
         watcher: OnceLock::new(),
     };
     Site { service, ios, host }

@@ -376,9 +376,9 @@ mod tests {
             let rights = keys.rights(Some(format!("Bearer {key}").as_bytes()))?;
             Some(Right::ALL.map(|right| rights.have(right)))
         };
-        assert_eq!(has(OLD), Some([true, false, false]));
-        assert_eq!(has(NEW), Some([false, true, true]));
-        assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 3]));
+        assert_eq!(has(OLD), Some([true, false, false, false, false]));
+        assert_eq!(has(NEW), Some([false, true, true, false, false]));
+        assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 5]));
         assert_eq!(has(&format!("{OLD} rights=push")), None);
         assert_eq!((has("0123456789abcde"), keys.rights(None)), (None, None));
         let twice = format!("{OLD} rights=push,read\n{OLD} rights=read,push\n");
@@ -476,7 +476,7 @@ mod tests {
             (
                 "0123456789abcdef rights=push,hunter2",
                 1,
-                "a word behind rights= is none of push, read, operate",
+                "a word behind rights= is none of push, read, operate, topics, channels",
             ),
             (
                 "0123456789abcdef rights=",

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::paths::{PATHS, PathBody, PathItem, PathOperation, STATUSES_OF_ANY};
+use super::rights::Right;
 use schemas::set;
 
 /// The document, as JSON.
@@ -50,7 +51,7 @@ fn made() -> Value {
 type MakeSchema = fn() -> Value;
 
 /// The bodies: their names, and what makes the schema of each.
-const BODIES: [(PathBody, &str, MakeSchema); 9] = [
+const BODIES: [(PathBody, &str, MakeSchema); 11] = [
     (PathBody::PushRequest, "PushRequest", schemas::push_request),
     (
         PathBody::Notification,
@@ -74,13 +75,24 @@ const BODIES: [(PathBody, &str, MakeSchema); 9] = [
         schemas::gorush_answer,
     ),
     (PathBody::PushState, "PushState", schemas::push_state),
+    (
+        PathBody::ChannelRequest,
+        "ChannelRequest",
+        schemas::channel_request,
+    ),
+    (
+        PathBody::ChannelAnswer,
+        "ChannelAnswer",
+        schemas::channel_answer,
+    ),
     (PathBody::Message, "Message", schemas::message),
     (PathBody::Figures, "Figures", schemas::figures),
 ];
 
 /// What a status means; what there is to say of each case stands in its message.
-const MEANINGS: [(u16, &str); 15] = [
+const MEANINGS: [(u16, &str); 19] = [
     (200, "It is done, as the body says."),
+    (201, "It is made, as the body says."),
     (
         400,
         "The request is none that can be answered: its HTTP, its method, its body.",
@@ -90,11 +102,12 @@ const MEANINGS: [(u16, &str); 15] = [
         403,
         "The API key is not good for that; where none is asked for: a web page calls.",
     ),
-    (404, "There is no such push, or no such lane."),
+    (404, "There is no such push, lane or channel."),
     (408, "The request came too slowly."),
     (
         409,
-        "A request with this Idempotency-Key is being answered; or the push has ended.",
+        "A request with this Idempotency-Key is being answered; the push has ended; or the app \
+         cannot have that channel.",
     ),
     (
         413,
@@ -103,6 +116,7 @@ const MEANINGS: [(u16, &str); 15] = [
     (415, "The body has a content coding."),
     (417, "Another expectation than 100-continue."),
     (422, "The Idempotency-Key came with another body before."),
+    (429, "Too many requests about channels, by Apple's count."),
     (431, "The head is too large."),
     (
         500,
@@ -112,6 +126,11 @@ const MEANINGS: [(u16, &str); 15] = [
         503,
         "Nothing was done: ask again, after the seconds in Retry-After if there is one.",
     ),
+    (
+        502,
+        "Apple refuses what the lane is set up with, or cannot be understood or reached.",
+    ),
+    (504, "Apple has not answered in time."),
     (505, "Another version than HTTP/1.0 and HTTP/1.1."),
 ];
 
@@ -159,13 +178,21 @@ fn operation(item: &PathItem, operation: &PathOperation) -> Value {
             json!({"name": name, "in": place, "required": true, "schema": schema})
         })
         .collect();
+    if operation.names_lane {
+        let said = schemas::lane_fields().map(|(name, meaning, schema)| {
+            json!({"name": name, "in": "query", "description": meaning, "schema": schema})
+        });
+        parameters.extend(said);
+    }
     if let Some(body) = operation.takes {
-        parameters.push(json!({
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "With the same key and body nothing is pushed a second time.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }));
+        if operation.rights.contains(&Right::Push) {
+            parameters.push(json!({
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "With the same key and body nothing is pushed a second time.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }));
+        }
         let body = json!({"required": true, "content": content(body)});
         set(&mut said, "requestBody", body);
     }
@@ -175,16 +202,18 @@ fn operation(item: &PathItem, operation: &PathOperation) -> Value {
     if item.needs_no_key {
         set(&mut said, "security", json!([]));
     } else {
-        let needed = operation
-            .right
-            .map_or("any API key is good for it".to_owned(), |right| {
-                let of_all = if item.is_of_all_apps {
-                    ", without app="
-                } else {
-                    ""
-                };
-                format!("needs the right {}{of_all}", right.word())
-            });
+        let of_all = if item.is_of_all_apps {
+            ", without app="
+        } else {
+            ""
+        };
+        let rights = operation.rights.iter().map(|right| right.word());
+        let rights = rights.collect::<Vec<_>>().join(" or ");
+        let needed = if rights.is_empty() {
+            "any API key is good for it".to_owned()
+        } else {
+            format!("needs the right {rights}{of_all}")
+        };
         set(&mut said, "description", needed);
     }
     said
@@ -212,7 +241,7 @@ fn responses(item: &PathItem, operation: &PathOperation) -> Value {
             operation.answers,
             PathBody::PushAnswer | PathBody::GorushAnswer
         );
-        let body = if status == 200 || tells {
+        let body = if status < 300 || tells {
             operation.answers
         } else {
             PathBody::Message

@@ -27,6 +27,10 @@ pub enum Route {
     Pushers,
     /// `/pushes`.
     Pushes,
+    /// `/channels`.
+    Channels,
+    /// `/channels/{channel}`, whatever stands there.
+    Channel(Box<str>),
     /// `/lanes/{name}/pause` and `/lanes/{name}/resume`.
     Lane {
         /// What the lane is called.
@@ -78,15 +82,18 @@ pub struct PathItem {
 pub struct PathOperation {
     /// In upper case; `GET` is `HEAD`, too.
     pub method: &'static str,
-    /// The right that it needs; `None` for what any API key is good for, if one is asked for.
-    pub right: Option<Right>,
+    /// The rights of which it needs one; none for what any API key is good for, if one is asked
+    /// for.
+    pub rights: &'static [Right],
     /// What it does, in a line.
     pub summary: &'static str,
     /// The parameter of its query that it must have.
     pub query: Option<&'static str>,
+    /// Whether its query may say of which app and environment it is.
+    pub names_lane: bool,
     /// What it takes.
     pub takes: Option<PathBody>,
-    /// What it answers with 200.
+    /// What it answers with 200 or 201.
     pub answers: PathBody,
     /// Its statuses beside those of [`STATUSES_OF_ANY`].
     pub statuses: &'static [u16],
@@ -109,6 +116,10 @@ pub enum PathBody {
     GorushAnswer,
     /// Where a push is.
     PushState,
+    /// What a broadcast channel is to be like.
+    ChannelRequest,
+    /// A broadcast channel, or all of them.
+    ChannelAnswer,
     /// A message, and what belongs to it.
     Message,
     /// Figures, or the configuration.
@@ -117,16 +128,17 @@ pub enum PathBody {
 
 const fn operation(
     method: &'static str,
-    right: Option<Right>,
+    rights: &'static [Right],
     answers: PathBody,
     statuses: &'static [u16],
     summary: &'static str,
 ) -> PathOperation {
     PathOperation {
         method,
-        right,
+        rights,
         summary,
         query: None,
+        names_lane: false,
         takes: None,
         answers,
         statuses,
@@ -148,9 +160,12 @@ const fn item(
     }
 }
 
-const PUSH: Option<Right> = Some(Right::Push);
-const READ: Option<Right> = Some(Right::Read);
-const OPERATE: Option<Right> = Some(Right::Operate);
+const NONE: &[Right] = &[];
+const PUSH: &[Right] = &[Right::Push];
+const READ: &[Right] = &[Right::Read];
+const OPERATE: &[Right] = &[Right::Operate];
+const CHANNELS: &[Right] = &[Right::Channels];
+const LOOK_AT_CHANNELS: &[Right] = &[Right::Read, Right::Channels];
 
 /// Statuses of any request, whatever its path: what is wrong with its HTTP, with who asks, or with
 /// the room that there is for it.
@@ -158,6 +173,9 @@ pub const STATUSES_OF_ANY: [u16; 9] = [400, 401, 403, 408, 413, 417, 431, 503, 5
 
 /// Statuses of a request for pushes.
 const OF_PUSHES: &[u16] = &[200, 409, 415, 422, 500];
+
+/// Statuses of a request about broadcast channels, but for one that makes one.
+const OF_CHANNELS: &[u16] = &[200, 404, 409, 429, 502, 504];
 
 /// The paths, in the order of the documentation.
 pub static PATHS: &[PathItem] = &[
@@ -320,6 +338,59 @@ pub static PATHS: &[PathItem] = &[
             )
         }],
     ),
+    item(
+        "/channels",
+        |_| Route::Channels,
+        &[
+            PathOperation {
+                takes: Some(PathBody::ChannelRequest),
+                names_lane: true,
+                ..operation(
+                    "POST",
+                    CHANNELS,
+                    PathBody::ChannelAnswer,
+                    &[201, 404, 409, 429, 502, 504],
+                    "Makes a broadcast channel at Apple.",
+                )
+            },
+            PathOperation {
+                names_lane: true,
+                ..operation(
+                    "GET",
+                    LOOK_AT_CHANNELS,
+                    PathBody::ChannelAnswer,
+                    OF_CHANNELS,
+                    "Lists the broadcast channels of an app.",
+                )
+            },
+        ],
+    ),
+    item(
+        "/channels/{channel}",
+        |id| Route::Channel(id.into()),
+        &[
+            PathOperation {
+                names_lane: true,
+                ..operation(
+                    "GET",
+                    LOOK_AT_CHANNELS,
+                    PathBody::ChannelAnswer,
+                    OF_CHANNELS,
+                    "Tells what a broadcast channel is like.",
+                )
+            },
+            PathOperation {
+                names_lane: true,
+                ..operation(
+                    "DELETE",
+                    CHANNELS,
+                    PathBody::ChannelAnswer,
+                    OF_CHANNELS,
+                    "Deletes a broadcast channel, for good.",
+                )
+            },
+        ],
+    ),
     PathItem {
         needs_no_key: true,
         takes_any_method: true,
@@ -328,7 +399,7 @@ pub static PATHS: &[PathItem] = &[
             |_| Route::Health,
             &[operation(
                 "GET",
-                None,
+                NONE,
                 PathBody::Message,
                 &[200],
                 "Tells whether the daemon takes pushes; needs no API key.",
@@ -340,7 +411,7 @@ pub static PATHS: &[PathItem] = &[
         |_| Route::OpenApi,
         &[operation(
             "GET",
-            None,
+            NONE,
             PathBody::Figures,
             &[200],
             "Shows this document; any API key is good for it.",
@@ -371,10 +442,11 @@ impl PathItem {
         (varying.is_empty() != varies).then(|| (self.route)(varying))
     }
 
-    /// The right that a method needs; of one that is not known here, that of the first.
-    pub fn right(&self, method: &str) -> Option<Right> {
-        let operation = self.operation(method).or(self.operations.first())?;
-        operation.right
+    /// The rights of which a method needs one; of a method that is not known here, those of the
+    /// first.
+    pub fn rights(&self, method: &str) -> &'static [Right] {
+        let operation = self.operation(method).or(self.operations.first());
+        operation.map_or(NONE, |operation| operation.rights)
     }
 
     /// The operation of a method, if it is one of these.

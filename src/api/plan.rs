@@ -13,12 +13,14 @@ use super::apps::Apps;
 use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN, TOKENS};
 use super::keyless::{Keyless, holds};
 use super::mistake::Mistake;
-use super::request::{Asked, Batch, EXTEND_MAX, Tokens};
-use super::rights::Rights;
+use super::request::{Asked, Batch, EXTEND_MAX, TARGET_FIELDS, Tokens};
+use super::rights::{Right, Rights};
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
 use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Native, Notification, TargetKind};
-use reasons::{EMPTY_MESSAGE, GAURUNS_PUSH_TYPES, HOLDS_KEY, INVALID_PLATFORM, NO_TOKEN};
+use reasons::{
+    EMPTY_MESSAGE, GAURUNS_PUSH_TYPES, HOLDS_KEY, INVALID_PLATFORM, NO_TARGET, NO_TOKEN,
+};
 use rejections::NotPushed;
 pub use rejections::{Fault, MAX_REJECTED, Rejection, Rejections, SURE_REJECTED};
 
@@ -153,6 +155,7 @@ impl Plan {
             None => Some((NO_TOKEN, TOKEN)),
             Some(EMPTY_MESSAGE) => Some((EMPTY_MESSAGE, MESSAGE)),
             Some(INVALID_PLATFORM) => Some((INVALID_PLATFORM, PLATFORM)),
+            Some(error) if error.starts_with(NO_TARGET) => Some((NO_TARGET, TOKEN)),
             Some(_) => None,
         };
         let with_meant = lacks.and_then(|(error, field)| self.ignored.with_meant(error, field));
@@ -266,16 +269,7 @@ fn plan_one(
     let lane = planning.lane_of(&mut asked)?;
     let vendor = provider::of(lane.provider());
     check(&asked, vendor, rules)?;
-    let (name, kind, tokens) = targets(vendor, &mut asked)?;
-    if tokens.list.is_empty() {
-        let part = if kind == TargetKind::DeviceToken {
-            ""
-        } else {
-            name
-        };
-        let (part, error) = (part.into(), NO_TOKEN.into());
-        return Err(NotPushed { part, error });
-    }
+    let (name, kind, tokens) = addressed(vendor, &mut asked, planning)?;
     let extend = asked.extend.len;
     if extend > EXTEND_MAX {
         return Err(format!("extend of {extend} bytes over limit({EXTEND_MAX})").into());
@@ -316,7 +310,7 @@ fn plan_one(
     }
     let one = built.as_ref();
     let one = one.and_then(|built| vendor.names_one_push(&notification, &built.content));
-    check_alone(one, tokens.list.len())?;
+    check_alone(one, kind, tokens.list.len())?;
     let logged = notification.texts_len();
     if logged > LOGGED_MAX {
         return Err(format!("texts of {logged} bytes over limit({LOGGED_MAX})").into());
@@ -353,6 +347,8 @@ fn plan_one(
             if api_key.is_some_and(|key| token.contains(key)) {
                 reject(HOLDS_KEY.into(), false);
             } else {
+                // Who screens the log for dead device tokens would take anything else for one.
+                let has_line = has_line && kind == TargetKind::DeviceToken;
                 reject(error, has_line);
                 if has_line {
                     plan.malformed.push(index, &notification, &token);
@@ -368,6 +364,37 @@ fn plan_one(
         tokens: fine,
         built,
     }))
+}
+
+/// The targets of a notification, of which there are some and for which the caller's key is good.
+fn addressed(
+    vendor: &dyn Vendor,
+    asked: &mut Asked,
+    planning: &Planning<'_>,
+) -> Result<(&'static str, TargetKind, Tokens), NotPushed> {
+    let as_gaurun = planning.rules.as_gaurun;
+    let (name, kind, tokens) = targets(vendor, asked, as_gaurun)?;
+    let needed = Right::of_target(kind);
+    if let Some(lacking) = needed.filter(|right| !planning.rights.have(*right)) {
+        return Err(NotPushed {
+            part: name.into(),
+            error: lacking.lack().into(),
+        });
+    }
+    if !tokens.list.is_empty() {
+        return Ok((name, kind, tokens));
+    }
+    let says_more = planning.strict || !asked.native.is_empty();
+    if says_more && !as_gaurun {
+        return Err(no_target(vendor, (name, kind), &asked.native));
+    }
+    let part = if kind == TargetKind::DeviceToken {
+        ""
+    } else {
+        name
+    };
+    let (part, error) = (part.into(), NO_TOKEN.into());
+    Err(NotPushed { part, error })
 }
 
 /// Checks what has to do with no other field, in Gaurun's order where callers get its answers.
@@ -403,14 +430,22 @@ fn check(asked: &Asked, vendor: &dyn Vendor, rules: &Rules) -> Result<(), NotPus
     known.map_err(|_| GAURUNS_PUSH_TYPES.into())
 }
 
-/// Refuses several device tokens where a part of the notification names the one push of it.
-fn check_alone(part: Option<&'static str>, tokens: usize) -> Result<(), NotPushed> {
-    let Some(part) = part.filter(|_| tokens > 1) else {
+/// Refuses several targets where a part of the notification names the one push of it.
+fn check_alone(
+    part: Option<&'static str>,
+    kind: TargetKind,
+    targets: usize,
+) -> Result<(), NotPushed> {
+    let Some(part) = part.filter(|_| targets > 1) else {
         return Ok(());
+    };
+    let what = match kind {
+        TargetKind::DeviceToken => "device tokens",
+        _ => "targets",
     };
     Err(NotPushed {
         part: part.into(),
-        error: format!("{part} names one push, and there are {tokens} device tokens").into(),
+        error: format!("{part} names one push, and there are {targets} {what}").into(),
     })
 }
 
@@ -418,9 +453,10 @@ fn check_alone(part: Option<&'static str>, tokens: usize) -> Result<(), NotPushe
 fn targets(
     vendor: &dyn Vendor,
     asked: &mut Asked,
+    as_gaurun: bool,
 ) -> Result<(&'static str, TargetKind, Tokens), NotPushed> {
     let (name, tokens) = tokens(asked)?;
-    let Some(named) = vendor.targets(&asked.native)? else {
+    let Some(named) = vendor.targets(&asked.native, as_gaurun)? else {
         return Ok((name, TargetKind::DeviceToken, tokens));
     };
     let field = named.field;
@@ -435,6 +471,27 @@ fn targets(
         list: named.texts,
     };
     Ok((field, named.kind, tokens))
+}
+
+/// That a notification which says more than Gaurun's could goes to nobody: what stands there may be
+/// meant for its target.
+fn no_target(
+    vendor: &dyn Vendor,
+    (name, kind): (&'static str, TargetKind),
+    native: &Native,
+) -> NotPushed {
+    let mut meant = TARGET_FIELDS
+        .into_iter()
+        .filter(|name| native.get(name).is_some());
+    let part = match kind {
+        TargetKind::DeviceToken => meant.next().unwrap_or_default(),
+        _ => name,
+    };
+    let (provider, fields) = (vendor.name(), vendor.target_fields());
+    NotPushed {
+        part: part.into(),
+        error: format!("{NO_TARGET}: {provider} pushes to what stands in {fields}").into(),
+    }
 }
 
 /// The device tokens of a notification, and the name under which they stand.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::push::DEFAULT_APP_NAME;
+use crate::push::{DEFAULT_APP_NAME, TargetKind};
 
 /// One thing that an API key may be good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub enum Right {
     Read,
     /// Lanes are paused and resumed, pushes purged, limits set.
     Operate,
+    /// Pushes to topics, and to conditions of topics, are accepted: each reaches an unknown number
+    /// of devices.
+    Topics,
+    /// Pushes to broadcast channels are accepted, and such channels made, looked at and deleted.
+    Channels,
 }
 
 /// What an API key is good for.
@@ -28,7 +33,13 @@ pub struct Rights {
 
 impl Right {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Push, Self::Read, Self::Operate];
+    pub const ALL: [Self; 5] = [
+        Self::Push,
+        Self::Read,
+        Self::Operate,
+        Self::Topics,
+        Self::Channels,
+    ];
 
     /// Its word in the file of API keys and in answers.
     pub const fn word(self) -> &'static str {
@@ -36,7 +47,23 @@ impl Right {
             Self::Push => "push",
             Self::Read => "read",
             Self::Operate => "operate",
+            Self::Topics => "topics",
+            Self::Channels => "channels",
         }
+    }
+
+    /// The right that a push needs beside [`Right::Push`], by what its targets are.
+    pub fn of_target(kind: TargetKind) -> Option<Self> {
+        match kind {
+            TargetKind::DeviceToken | TargetKind::Fid => None,
+            TargetKind::Topic | TargetKind::Condition => Some(Self::Topics),
+            TargetKind::Channel => Some(Self::Channels),
+        }
+    }
+
+    /// What is told to who lacks it.
+    pub fn lack(self) -> String {
+        format!("this API key lacks the right {}", self.word())
     }
 }
 
@@ -126,8 +153,14 @@ mod tests {
 
     #[test]
     fn each_request_needs_the_right_that_the_documents_say() {
-        let (push, read, operate) = (Some(Right::Push), Some(Right::Read), Some(Right::Operate));
-        for (method, target, right) in [
+        let (push, read, operate) = (
+            &[Right::Push][..],
+            &[Right::Read][..],
+            &[Right::Operate][..],
+        );
+        let channels = &[Right::Channels][..];
+        let look = &[Right::Read, Right::Channels][..];
+        for (method, target, rights) in [
             ("POST", "/push", push),
             ("GET", "/push", push),
             ("GET", "/push/1", read),
@@ -143,31 +176,38 @@ mod tests {
             ("DELETE", "/pushes?identifier=a", operate),
             ("PUT", "/lanes/ios/pause", operate),
             ("PUT", "/lanes/nowhere/resume", operate),
-            ("GET", "/healthz", None),
-            ("GET", "/openapi.json", None),
-            ("GET", "//push", None),
-            ("GET", "/nowhere", None),
-            ("GET", "*", None),
+            ("POST", "/channels", channels),
+            ("GET", "/channels?app=shop", look),
+            ("HEAD", "/channels/ab", look),
+            ("DELETE", "/channels/ab", channels),
+            ("PUT", "/channels", channels),
+            ("GET", "/healthz", &[]),
+            ("GET", "/openapi.json", &[]),
+            ("GET", "//push", &[]),
+            ("GET", "/nowhere", &[]),
+            ("GET", "*", &[]),
         ] {
             let item = Route::of(target).2;
-            let needed = item.and_then(|item| item.right(method));
-            assert_eq!(needed, right, "{method} {target}");
+            let needed = item.map_or(&[][..], |item| item.rights(method));
+            assert_eq!(needed, rights, "{method} {target}");
         }
     }
 
     #[test]
     fn rights_are_those_that_are_named() {
         for (words, has) in [
-            ("push", [true, false, false]),
-            ("read", [false, true, false]),
-            ("operate,push", [true, false, true]),
-            ("push,read,operate", [true, true, true]),
-            ("read,read", [false, true, false]),
+            ("push", [true, false, false, false, false]),
+            ("read", [false, true, false, false, false]),
+            ("operate,push", [true, false, true, false, false]),
+            ("push,topics", [true, false, false, true, false]),
+            ("push,read,operate,topics,channels", [true; 5]),
+            ("read,read", [false, true, false, false, false]),
         ] {
             let rights = Rights::ALL.only(words).unwrap();
             assert_eq!(Right::ALL.map(|right| rights.have(right)), has, "{words}");
         }
-        assert_eq!(Rights::ALL.only("push,read,operate"), Ok(Rights::ALL));
+        let all = Right::ALL.map(Right::word).join(",");
+        assert_eq!(Rights::ALL.only(&all), Ok(Rights::ALL));
         for wrong in [
             "",
             "hunter2",
@@ -178,7 +218,8 @@ mod tests {
             "push,hunter2",
         ] {
             let error = Rights::ALL.only(wrong).unwrap_err();
-            let expected = "a word behind rights= is none of push, read, operate; ";
+            let expected =
+                "a word behind rights= is none of push, read, operate, topics, channels; ";
             assert!(error.starts_with(expected), "{wrong}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

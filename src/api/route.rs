@@ -17,6 +17,11 @@ impl Route {
         else {
             return (Self::Malformed, query, None);
         };
+        // The id of a channel has slashes, of which two may follow one another.
+        let channel = Some(&*path).filter(|path| path.starts_with("/channels/"));
+        if let Some((route, item)) = channel.and_then(find) {
+            return (route, query, Some(item));
+        }
         let clean = cleaned(&path);
         if clean != path {
             let mut location = percent_encoded(&clean, b"-_.~$&+,/:;=@");
@@ -117,6 +122,18 @@ mod tests {
             ("/healthz", Route::Health),
             ("/openapi.json", Route::OpenApi),
             ("/pushes?identifier=a", Route::Pushes),
+            ("/channels?app=shop", Route::Channels),
+            ("/channels/", Route::Unknown),
+            ("//channels", Route::Redirect("/channels".into())),
+            (
+                "/channels/a+b//c/d==?app=x",
+                Route::Channel("a+b//c/d==".into()),
+            ),
+            (
+                "/channels/a%2Bb%2f%2Fc%3D",
+                Route::Channel("a+b//c=".into()),
+            ),
+            ("/channels/..", Route::Channel("..".into())),
             ("/lanes/ios/pause", told("ios", Order::Pause)),
             ("/lanes/android/resume?x", told("android", Order::Resume)),
             ("/lanes/IOS/pause", told("IOS", Order::Pause)),

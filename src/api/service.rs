@@ -3,6 +3,7 @@
 //! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
 //! here they meet the lanes, the logs and the clock.
 
+mod channels;
 mod commit;
 mod operating;
 
@@ -10,6 +11,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::answer::PushReply;
+use super::channel_calls::ChannelCalls;
 use super::gorush;
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
@@ -30,6 +32,7 @@ use super::strangers::Stranger;
 use super::turned_away::TurnedAway;
 use crate::backlog::{Backlog, PushState, Whereabouts};
 use crate::crash_point;
+use crate::delivery::channel_manager::CHANNELS_BODY_MAX;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::RequestIds;
 use crate::http1::Turnstile;
@@ -87,6 +90,8 @@ pub struct Service {
     pub request_ids: RequestIds,
     /// The way to where bodies are parsed and checked.
     pub turnstile: Turnstile,
+    /// Requests about broadcast channels that are under way.
+    pub channel_calls: ChannelCalls,
     /// Who watches the answers, if anybody does.
     pub watcher: OnceLock<Box<Watcher>>,
 }
@@ -125,6 +130,7 @@ impl Handler for Service {
             Route::Push => 0,
             Route::GorushPush => gorush::ENTRIES_MAX,
             Route::OpenApi => return openapi::document().len(),
+            Route::Channels if &*head.method != "POST" => return CHANNELS_BODY_MAX,
             _ => return 0,
         };
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
@@ -136,7 +142,9 @@ impl Handler for Service {
         let (route, query, item) = Route::of(&head.target);
         let wrong = item.and_then(|item| item.refused_method(&head.method));
         match (route, wrong) {
-            (Route::Push | Route::GorushPush, _) if phase != Phase::Serving => {
+            (Route::Push | Route::GorushPush | Route::Channels | Route::Channel(_), _)
+                if phase != Phase::Serving =>
+            {
                 Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
             }
             (Route::GorushPush, Some(wrong)) => {
@@ -183,6 +191,8 @@ impl Service {
             }
             Route::Config => Reply::new(200, reply::JSON_BARE, self.config.get().to_vec()),
             Route::OpenApi => Reply::new(200, reply::JSON_BARE, openapi::document().to_vec()),
+            Route::Channels => self.channels(head, query, body),
+            Route::Channel(id) => self.channel(head, query, &id),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
             Route::Lane { name, order } => self.order(head, &name, order),
@@ -206,9 +216,10 @@ impl Service {
         let Some(rights) = keys.rights(head.authorization.as_deref()) else {
             return Some(Stranger::Keyless);
         };
-        let needed = item.and_then(|item| item.right(&head.method));
-        if let Some(lacking) = needed.filter(|right| !rights.have(*right)) {
-            return Some(Stranger::Lacking(lacking));
+        let needed = item.map_or(&[][..], |item| item.rights(&head.method));
+        let has_one = needed.iter().any(|right| rights.have(*right));
+        if let Some(lacking) = needed.first().filter(|_| !has_one) {
+            return Some(Stranger::Lacking(*lacking));
         }
         let is_of_all = item.is_some_and(|item| item.is_of_all_apps);
         (is_of_all && rights.apps().is_some()).then_some(Stranger::OfApps)

@@ -51,14 +51,13 @@ impl Stranger {
 
     /// What it is told. A key that lets it in is named; who shows no API key is told the same for
     /// every route, so that it tells nothing of it.
-    pub const fn refusal(self) -> Refusal {
+    pub fn refusal(self) -> Refusal {
         match self {
             Self::Keyless => Refusal::new(401, "unauthorized"),
-            Self::Lacking(Right::Push) => Refusal::new(403, "this API key lacks the right push"),
-            Self::Lacking(Right::Read) => Refusal::new(403, "this API key lacks the right read"),
-            Self::Lacking(Right::Operate) => {
-                Refusal::new(403, "this API key lacks the right operate")
-            }
+            Self::Lacking(right) => Refusal {
+                status: 403,
+                message: right.lack().into(),
+            },
             Self::OfApps => Refusal::new(
                 403,
                 "this API key is for its apps alone; what concerns all needs one without app=",

@@ -250,6 +250,9 @@ pub(super) struct Simulate {
     /// Port of Google's token endpoint; 0: any free one
     #[arg(long, value_name = "PORT", default_value_t = 2199)]
     pub(super) oauth_port: u16,
+    /// Port of the servers of channels; 0: any free one
+    #[arg(long, value_name = "PORT", default_value_t = 2196)]
+    pub(super) channels_port: u16,
     #[command(flatten)]
     pub(super) behaviour: Behaviour,
 }

@@ -315,12 +315,10 @@ fn show_parts(
 }
 
 fn show_receipt(receipt: &Receipt<'_>) {
-    if receipt.provider == Provider::OAuth {
-        return;
-    }
     let provider = match receipt.provider {
         Provider::Apns => "APNs",
-        Provider::Fcm | Provider::OAuth => "FCM",
+        Provider::Fcm => "FCM",
+        Provider::OAuth | Provider::Channels => return,
     };
     let body = String::from_utf8_lossy(receipt.body);
     tell(&harmless(&format!(

@@ -46,6 +46,7 @@ fn serve(simulate: &Simulate) -> io::Result<()> {
         apns: simulate.apns_port,
         fcm: simulate.fcm_port,
         oauth: simulate.oauth_port,
+        channels: simulate.channels_port,
     };
     let out = Box::new(io::stdout());
     let report = if simulate.behaviour.summary {
@@ -64,6 +65,7 @@ fn serve(simulate: &Simulate) -> io::Result<()> {
     writeln!(out, "APNs   {}", addresses.apns_url())?;
     writeln!(out, "FCM    {}", addresses.fcm_url())?;
     writeln!(out, "OAuth  {}", addresses.token_url())?;
+    writeln!(out, "Channels  {}", addresses.channels_url())?;
     writeln!(
         out,
         "Serve pushes to it with:  sterna -c {}",

@@ -267,6 +267,14 @@ section! {
             "Where APNs is reached instead of Apple's own address",
             "Where FCM is reached instead of Google's own address",
         ));
+    channels_endpoint = Key::text(
+        "",
+        ENDPOINT_FORM,
+        "Where broadcast channels are managed instead of at Apple's own address, which is \
+         `api-manage-broadcast.push.apple.com:2196`, or `api-manage-broadcast.sandbox.push.apple.com:2195`",
+    )
+    .only_of(Apns),
+    shown lane.apns().map(|apns| apns.channels_endpoint.value());
     /// PEM file of certificate authorities to trust beside the system's.
     pub ca_path: Option<PathBuf> = Key::file(CA_PATH_MEANING);
     => parts:

@@ -100,6 +100,7 @@ fn credentials_alone_are_a_configuration() {
                     endpoint: None,
                     ca_path: None,
                     provider: ProviderConfig::Apns(ApnsConfig {
+                        channels_endpoint: None,
                         credential: ApnsCredential::Token {
                             key: SigningKeyFile {
                                 path: "key.p8".into(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::state_directory::StateDirectory;
 use crate::config::{ApnsConfig, ApnsCredential, FcmConfig, FcmCredential, LaneConfig};
 use crate::config::{ProviderConfig, ProviderUrl};
+use crate::delivery::channel_manager::ChannelManager;
 use crate::delivery::credential::Credentials;
 use crate::delivery::credential_files::{CredentialFiles, Unroutable};
 use crate::delivery::route::Route;
@@ -139,23 +140,35 @@ fn apns_route(
         }
     };
     let (host, port, authority) = place(lane.endpoint.as_ref(), apns::host(own.sandbox));
+    let resolver = Arc::new(Resolver::system());
+    let topic = own.topic.as_deref().map(Arc::from);
+    let endpoint = own.channels_endpoint.as_ref().map(ToString::to_string);
+    let manage = endpoint.unwrap_or_else(|| {
+        let (host, port) = apns::channels_host(own.sandbox);
+        format!("https://{host}:{port}")
+    });
+    let channels = {
+        let (bundle, tls) = (topic.clone(), Arc::clone(&found.tls));
+        ChannelManager::new(manage, bundle, tls, Arc::clone(&resolver))
+    };
     let http2 = options(APNS_STREAMS_BEFORE_SETTINGS);
     Route {
         endpoint: Endpoint {
             host,
             port,
             tls: found.tls,
-            resolver: Arc::new(Resolver::system()),
+            resolver,
             http2,
             timeouts: timeouts(lane.timeout),
         },
         address: Arc::new(apns::Address {
             authority: authority.into(),
-            topic: own.topic.as_deref().map(Arc::from),
+            topic,
             ids: Arc::clone(&state.apns_ids),
             other: other_environment(id, own),
         }),
         credentials,
+        channels: Some(channels),
         credential_name: match &own.topic {
             Some(topic) => format!("{name}, topic {topic}"),
             None => name,
@@ -230,6 +243,7 @@ fn fcm_route(
             path,
         }),
         credentials: Credentials::AccessTokens(tokens),
+        channels: None,
         credential_name,
         clock: Arc::clone(clock),
         timeout: lane.timeout,

@@ -1,6 +1,6 @@
 //! What callers can rely on, made of the configuration: at the start and again at each reload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{StartError, StartErrorKind};
 use crate::api::content::{check_device_token, content_of};
@@ -48,13 +48,22 @@ pub(super) fn sites(config: &Config) -> impl Fn(LaneId) -> Site + Send + Sync + 
         Some((id, style))
     };
     let styles: BTreeMap<_, _> = config.known().filter_map(style_of).collect();
+    let lacks_topic = |id: &LaneId| {
+        let apns = config.lane(*id).and_then(LaneConfig::apns);
+        apns.is_some_and(|apns| apns.topic.is_none())
+    };
+    let topicless: BTreeSet<_> = config.known().filter(lacks_topic).collect();
     move |lane| {
         let style = match styles.get(&lane) {
             Some(MessageStyle::Data) => AndroidStyle::Data,
             None if as_gaurun => AndroidStyle::Data,
             Some(MessageStyle::Notification) | None => AndroidStyle::Notification,
         };
-        Site { as_gaurun, style }
+        Site {
+            as_gaurun,
+            style,
+            lacks_topic: topicless.contains(&lane),
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn idle_route() -> Route {
             other: None,
         }),
         credentials: Credentials::Certificate,
+        channels: None,
         credential_name: "a certificate".to_owned(),
         clock: Arc::default(),
         timeout: hour,

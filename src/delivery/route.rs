@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel_manager::ChannelManager;
 use super::credential::Credentials;
 use super::requests::Requests;
 use super::session::Session;
@@ -21,6 +22,8 @@ pub struct Route {
     pub address: Arc<dyn Addressing>,
     /// What they are proved with.
     pub credentials: Credentials,
+    /// What asks about the app's broadcast channels; `None` if the provider has none.
+    pub channels: Option<ChannelManager>,
     /// Which credential that is, for the operator: file and key id.
     pub credential_name: String,
     /// What servers say of the time.

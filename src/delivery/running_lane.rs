@@ -105,10 +105,13 @@ impl RunningLane {
         self.threads.end(Duration::ZERO)
     }
 
-    /// Tries again to start threads that could not be.
+    /// Tries again to start threads that could not be, and closes what is not used any more.
     pub fn look(&self) {
         self.lane.call_first();
         self.credential.look();
+        if let Some(channels) = &self.route.current().1.channels {
+            channels.rest(moment::now());
+        }
     }
 
     /// Which lane it is.

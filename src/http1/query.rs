@@ -14,18 +14,30 @@ use std::borrow::Cow;
 /// Like Go's `url.ParseQuery`, one broken pair (`%zz`, a semicolon) spoils the whole string.
 pub fn first_value<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, BadQuery> {
     let mut found = None;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    for pair in pairs(query) {
+        let (key, value) = pair?;
+        if found.is_none() && key == name {
+            found = Some(value);
+        }
+    }
+    Ok(found)
+}
+
+/// A name and its value, decoded.
+type QueryPair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The pairs of a query string, in their order.
+pub fn pairs(query: &str) -> impl Iterator<Item = Result<QueryPair<'_>, BadQuery>> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
         if pair.contains(';') {
             return Err(BadQuery);
         }
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let key = percent_decoded(key, Plus::IsSpace).ok_or(BadQuery)?;
         let value = percent_decoded(value, Plus::IsSpace).ok_or(BadQuery)?;
-        if found.is_none() && key == name {
-            found = Some(value);
-        }
-    }
-    Ok(found)
+        Ok((key, value))
+    })
 }
 
 /// A query string that cannot be parsed.

@@ -11,6 +11,7 @@ mod answer;
 mod apns_id;
 mod auth_token;
 mod build;
+mod channels;
 mod head;
 mod live_activity;
 mod object;
@@ -24,7 +25,11 @@ pub use alert::{ALERT_SCHEMA, SOUND_MEMBERS};
 pub use answer::{ROWS, answer, goaway, refinements};
 pub use apns_id::ApnsIds;
 pub use auth_token::{AuthToken, AuthTokens, Renewal};
-pub use head::{COLLAPSE_ID_MAX, RAW_HEAD_MAX, TOPIC_MAX, check_push_type};
+pub use channels::{
+    CHANNEL_PUSH_TYPE, ChannelFault, ChannelNews, ChannelOrder, ChannelRequest, channel_fault,
+    channels_host,
+};
+pub use head::{CHANNEL_STORES, COLLAPSE_ID_MAX, RAW_HEAD_MAX, TOPIC_MAX, check_push_type};
 pub use live_activity::{LIVE_ACTIVITY_EVENTS, LIVE_ACTIVITY_MEMBERS};
 pub use payload::{INTERRUPTION_LEVELS, LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
 pub use push_type::{ALERT, push_type_of, push_types};
@@ -34,8 +39,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::moment::Moment;
+use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
-use crate::provider::{Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Unused, Vendor};
+use crate::provider::{
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
+};
 use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
@@ -53,6 +61,9 @@ pub const DEVICE_TOKEN_MAX: usize = 400;
 
 /// Longest id of a broadcast channel, in characters. Apple promises no size; today's have 24.
 pub const CHANNEL_MAX: usize = 400;
+
+/// The field of a notification that has its broadcast channels.
+const CHANNEL: &str = "channel";
 
 /// Latest `apns-expiration` that is sent (in the year 2106): a later one says no more and may not
 /// fit the provider's number.
@@ -119,6 +130,26 @@ impl Vendor for Apns {
         }
     }
 
+    fn targets(&self, native: &Native, _: bool) -> Result<Option<Targets>, Fault> {
+        let Some(said) = SaidValue::of(native, CHANNEL) else {
+            return Ok(None);
+        };
+        let texts = if said.is_text() {
+            vec![said.word()?]
+        } else {
+            said.texts()?
+        };
+        Ok(Some(Targets {
+            field: CHANNEL,
+            kind: TargetKind::Channel,
+            texts: texts.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    fn target_fields(&self) -> &'static str {
+        "token, tokens or channel"
+    }
+
     fn build(
         &self,
         notification: &mut Notification,
@@ -126,7 +157,7 @@ impl Vendor for Apns {
         now: Moment,
         unused: &mut Unused,
     ) -> Result<Built, Fault> {
-        let built = build::build(notification, site.as_gaurun, now, unused)?;
+        let built = build::build(notification, *site, now, unused)?;
         note_lifetime(&mut notification.expiry, built.envelope.lifetime, now);
         Ok(built)
     }
@@ -142,7 +173,8 @@ impl Vendor for Apns {
         notification: &Notification,
         content: &Content,
     ) -> Option<&'static str> {
-        let is_named = content.head().any(|(name, _)| name == b"apns-id");
+        let id = head::id_of(notification);
+        let is_named = content.head().any(|(name, _)| name == id.as_bytes());
         let own = notification.native.get("apns_id").map(|_| "apns_id");
         is_named.then(|| own.unwrap_or("apns/headers"))
     }

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use self::message::doubtful_key;
 use crate::moment::Moment;
+use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
     Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
@@ -122,8 +123,16 @@ impl Vendor for Fcm {
         native.get("data").is_none()
     }
 
-    fn targets(&self, native: &Native) -> Result<Option<Targets>, Fault> {
+    fn targets(&self, native: &Native, as_gaurun: bool) -> Result<Option<Targets>, Fault> {
+        let channel = SaidValue::of(native, "channel").filter(|_| !as_gaurun);
+        if let Some(channel) = channel {
+            return Err(channel.fault("is for APNs: FCM has topic and condition"));
+        }
         target::named(native)
+    }
+
+    fn target_fields(&self) -> &'static str {
+        "token, tokens, fid, topic or condition"
     }
 
     fn doubt(&self, notification: &Notification) -> Option<String> {

@@ -39,14 +39,16 @@ pub trait Vendor: fmt::Debug + Send + Sync {
         unused: &mut Unused,
     ) -> Result<Built, Fault>;
 
-    /// The targets that a notification names in fields of their own, and not as device tokens.
+    /// The targets that a notification names in fields of their own, and not as device tokens;
+    /// where `as_gaurun`, a field of the other provider's is one that has no effect.
     ///
     /// # Errors
     ///
     /// What the caller has to change.
-    fn targets(&self, _: &Native) -> Result<Option<Targets>, Fault> {
-        Ok(None)
-    }
+    fn targets(&self, native: &Native, as_gaurun: bool) -> Result<Option<Targets>, Fault>;
+
+    /// The fields of a notification that say its targets, as a sentence lists them.
+    fn target_fields(&self) -> &'static str;
 
     /// What the provider may refuse a notification for that is sent all the same.
     fn doubt(&self, notification: &Notification) -> Option<String>;
@@ -101,6 +103,8 @@ pub struct Site {
     pub as_gaurun: bool,
     /// What a plain message becomes on Android.
     pub style: AndroidStyle,
+    /// Whether no topic is configured, so that only a certificate says which app's pushes they are.
+    pub lacks_topic: bool,
 }
 
 /// What a plain message becomes on Android.

@@ -53,7 +53,7 @@ impl Reply {
         unix: u64,
     ) -> bool {
         if let (Self::Respond(response), Some(text)) = (self, text)
-            && of != Provider::OAuth
+            && of.takes_pushes()
             && matches!(response.status, 429 | 503)
         {
             response.retry_after = Some(text.value(unix));
@@ -78,6 +78,10 @@ pub(super) struct Response {
     pub(super) status: u16,
     /// `apns-id`.
     pub(super) apns_id: Option<[u8; 36]>,
+    /// `apns-request-id`.
+    pub(super) request_id: Option<[u8; 36]>,
+    /// `apns-channel-id`.
+    pub(super) channel: Option<String>,
     /// `content-type`; empty for none.
     pub(super) content_type: &'static str,
     /// `retry-after`.
@@ -99,6 +103,6 @@ pub(super) enum Standing {
     Refused,
     /// Not accepted now, for a reason that may pass.
     TurnedAway,
-    /// Not a push: a trial run, a request for an access token.
+    /// Not a push: a trial run, a request for an access token or about a channel.
     Apart,
 }

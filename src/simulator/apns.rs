@@ -5,6 +5,7 @@
 //! wrong at once the order of the checks decides, as Apple's does in ways it does not publish.
 
 mod auth_token;
+mod broadcast;
 mod payload;
 mod reason;
 mod shape;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use self::auth_token::Shown;
 pub(super) use self::auth_token::{AuthTokens, TeamKey};
+pub(super) use self::broadcast::{Channels, MAX_CHANNELS};
 use self::payload::Payload;
 pub(super) use self::reason::Reason;
 use self::reason::Wish;
@@ -66,6 +68,8 @@ pub(super) struct Apns {
     pub(super) auth_tokens: AuthTokens,
     /// The bundle IDs of the team's apps; the client certificate is that of the first.
     pub(super) topics: Vec<String>,
+    /// Their broadcast channels.
+    pub(super) channels: Channels,
 }
 
 /// What one connection has shown.
@@ -74,6 +78,8 @@ pub(super) struct Session {
     shown: Shown,
     /// Whether the client has shown its certificate: its auth tokens are not looked at.
     certificate: bool,
+    /// Whether it is one of the servers that manage channels.
+    manages: bool,
 }
 
 impl Session {
@@ -83,16 +89,39 @@ impl Session {
             apns,
             shown: Shown::default(),
             certificate,
+            manages: false,
+        }
+    }
+
+    /// A fresh connection to a server that manages channels.
+    pub(super) fn managing(self) -> Self {
+        Self {
+            manages: true,
+            ..self
         }
     }
 
     /// Judges one request.
     pub(super) fn judge<'a>(&mut self, arrival: &Arrival<'a>) -> Judgement<'a> {
+        if self.manages {
+            return self.manage(arrival);
+        }
         let request = arrival.request;
-        let sent_id = request.get(Name::ApnsId);
+        let is_broadcast = broadcast::bundle(request.path).is_some();
+        let [id_name, target] = if is_broadcast {
+            [Name::ApnsRequestId, Name::ApnsChannelId]
+        } else {
+            [Name::ApnsId; 2]
+        };
+        let sent_id = request.get(id_name);
         let uuid = sent_id.and_then(parse_uuid).unwrap_or(arrival.random);
         let key = sent_id.is_some().then(|| fold(uuid));
-        let device_token = device_token(request.path).unwrap_or_default();
+        let device_token = if is_broadcast {
+            let channel = request.get(target).unwrap_or_default();
+            str::from_utf8(channel).unwrap_or_default()
+        } else {
+            device_token(request.path).unwrap_or_default()
+        };
         let answer = match arrival.answering {
             Answering::Refuse => Err(Wish::Refuse),
             answering => self
@@ -112,16 +141,14 @@ impl Session {
             Some((wish, once)) if !(once && key.is_some_and(arrival.known)) => Err(wish),
             _ => Ok(()),
         });
+        let id = Some(format_uuid(uuid));
+        let ids = if is_broadcast { (None, id) } else { (id, None) };
         let (reply, reason, standing) = match answer {
-            Ok(()) => (respond(uuid, None, 0), "", Standing::Accepted),
-            Err(Wish::Refusal(reason)) => (
-                respond(uuid, Some(reason), arrival.now),
-                reason.word,
-                reason.standing(),
-            ),
-            Err(Wish::Refuse) => (Reply::Refuse, "REFUSED_STREAM", Standing::TurnedAway),
-            Err(Wish::Reset) => (Reply::Reset, "INTERNAL_ERROR", Standing::TurnedAway),
-            Err(Wish::Silence) => (Reply::Silence, "no answer", Standing::TurnedAway),
+            Ok(()) => (respond(ids, None, 0), "", Standing::Accepted),
+            Err(wish) => {
+                let (reply, reason) = is_refused(wish, ids, arrival.now);
+                (reply, reason, wish.standing())
+            }
         };
         Judgement {
             reply,
@@ -133,6 +160,10 @@ impl Session {
     }
 
     fn check(&mut self, request: &Request<'_>, body: &[u8], now: u64) -> Result<(), Wish> {
+        if broadcast::bundle(request.path).is_some() {
+            let checked = self.check_broadcast(request, body, now);
+            return checked.map_err(Wish::Refusal);
+        }
         let checked = self.check_head(request, now).and_then(|push_type| {
             check_payload(request, push_type, body)?;
             check_device_token(request.path)
@@ -301,10 +332,24 @@ fn failure(which: usize) -> Wish {
     Wish::Refusal(reason.copied().unwrap_or(Reason::INTERNAL_SERVER_ERROR))
 }
 
-fn respond(uuid: u128, reason: Option<Reason>, now: u64) -> Reply {
+/// `apns-id` and `apns-request-id` of an answer.
+type Ids = (Option<[u8; 36]>, Option<[u8; 36]>);
+
+/// What comes of a refusal, and the word for it.
+fn is_refused(wish: Wish, ids: Ids, now: u64) -> (Reply, &'static str) {
+    match wish {
+        Wish::Refusal(reason) => (respond(ids, Some(reason), now), reason.word),
+        Wish::Refuse => (Reply::Refuse, "REFUSED_STREAM"),
+        Wish::Reset => (Reply::Reset, "INTERNAL_ERROR"),
+        Wish::Silence => (Reply::Silence, "no answer"),
+    }
+}
+
+fn respond((apns_id, request_id): Ids, reason: Option<Reason>, now: u64) -> Reply {
     let mut response = Response {
         status: 200,
-        apns_id: Some(format_uuid(uuid)),
+        apns_id,
+        request_id,
         ..Response::default()
     };
     if let Some(Reason { status, word }) = reason {

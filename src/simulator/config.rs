@@ -34,6 +34,7 @@ pub(super) fn text(credentials: &Credentials, addresses: &Addresses) -> String {
     }
     put("[ios]", "");
     put("endpoint", &addresses.apns_url());
+    put("channels_endpoint", &addresses.channels_url());
     put("ca_path", &path(ca_path));
     put("token_auth_key_path", &path(&key.path));
     put("token_auth_key_id", &key.id);

@@ -1,4 +1,4 @@
-//! The three endpoints behind one interface: a request comes in, a judgement comes out.
+//! The endpoints behind one interface: a request comes in, a judgement comes out.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ pub(super) enum LookAlike {
     Apns(Arc<apns::Apns>),
     Fcm(Arc<fcm::Fcm>),
     OAuth(Arc<oauth::OAuth>),
+    Channels(Arc<apns::Apns>),
 }
 
 impl LookAlike {
@@ -22,13 +23,19 @@ impl LookAlike {
             Self::Apns(_) => Provider::Apns,
             Self::Fcm(_) => Provider::Fcm,
             Self::OAuth(_) => Provider::OAuth,
+            Self::Channels(_) => Provider::Channels,
         }
+    }
+
+    /// Whether it is one of Apple's, which speak nothing but HTTP/2.
+    pub(super) const fn is_apples(&self) -> bool {
+        matches!(self, Self::Apns(_) | Self::Channels(_))
     }
 
     /// Streams that a new connection may open.
     pub(super) const fn first_streams(&self) -> u32 {
         match self {
-            Self::Apns(_) => apns::FIRST_STREAMS,
+            Self::Apns(_) | Self::Channels(_) => apns::FIRST_STREAMS,
             Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS,
         }
     }
@@ -36,7 +43,7 @@ impl LookAlike {
     /// Streams that a connection may open once it is trusted.
     pub(super) const fn streams(&self) -> u32 {
         match self {
-            Self::Apns(_) => apns::STREAMS,
+            Self::Apns(_) | Self::Channels(_) => apns::STREAMS,
             Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS,
         }
     }
@@ -44,7 +51,7 @@ impl LookAlike {
     /// Bytes of content worth keeping: the largest legal request.
     pub(super) const fn max_body(&self) -> usize {
         match self {
-            Self::Apns(_) => apns::MAX_VOIP_PAYLOAD,
+            Self::Apns(_) | Self::Channels(_) => apns::MAX_VOIP_PAYLOAD,
             Self::Fcm(_) => fcm::MAX_BODY,
             Self::OAuth(_) => oauth::MAX_BODY,
         }
@@ -53,7 +60,7 @@ impl LookAlike {
     /// The debug data of the GOAWAY of a server that goes away.
     pub(super) const fn going_away(&self) -> &'static [u8] {
         match self {
-            Self::Apns(_) => apns::GOING_AWAY,
+            Self::Apns(_) | Self::Channels(_) => apns::GOING_AWAY,
             Self::Fcm(_) | Self::OAuth(_) => fcm::GOING_AWAY,
         }
     }
@@ -61,7 +68,7 @@ impl LookAlike {
     /// The debug data of the GOAWAY that answers more streams than allowed.
     pub(super) const fn streams_violated(&self) -> &'static [u8] {
         match self {
-            Self::Apns(_) => apns::STREAMS_VIOLATED,
+            Self::Apns(_) | Self::Channels(_) => apns::STREAMS_VIOLATED,
             Self::Fcm(_) | Self::OAuth(_) => fcm::STREAMS_VIOLATED,
         }
     }
@@ -70,6 +77,10 @@ impl LookAlike {
     pub(super) fn session(&self, certificate: bool) -> Session {
         match self {
             Self::Apns(apns) => Session::Apns(apns::Session::new(Arc::clone(apns), certificate)),
+            Self::Channels(apns) => {
+                let session = apns::Session::new(Arc::clone(apns), certificate);
+                Session::Apns(session.managing())
+            }
             Self::Fcm(fcm) => Session::Fcm(fcm::Session::new(Arc::clone(fcm))),
             Self::OAuth(oauth) => Session::OAuth(Arc::clone(oauth)),
         }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::apns::MAX_CHANNELS;
 use super::credentials::Credentials;
 use super::faults::{Faults, Script};
 use super::report::Report;
@@ -37,9 +38,11 @@ pub struct Options {
     pub access_token_lifetime: Duration,
     /// Connections at once to all endpoints: [`MAX_CONNECTIONS`].
     pub max_connections: usize,
+    /// Broadcast channels at once: Apple's 10,000 of an app.
+    pub max_channels: usize,
 }
 
-/// The ports of the three endpoints.
+/// The ports of the endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
     /// Of APNs.
@@ -48,9 +51,11 @@ pub struct Ports {
     pub fcm: u16,
     /// Of the token endpoint.
     pub oauth: u16,
+    /// Of Apple's servers that manage broadcast channels.
+    pub channels: u16,
 }
 
-/// Where the three endpoints listen.
+/// Where the endpoints listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// APNs.
@@ -59,6 +64,8 @@ pub struct Addresses {
     pub fcm: SocketAddr,
     /// The token endpoint.
     pub oauth: SocketAddr,
+    /// Apple's servers that manage broadcast channels.
+    pub channels: SocketAddr,
 }
 
 impl Options {
@@ -79,6 +86,7 @@ impl Options {
             clock: Box::new(clock),
             access_token_lifetime: Duration::from_secs(3_599),
             max_connections: MAX_CONNECTIONS,
+            max_channels: MAX_CHANNELS,
         }
     }
 }
@@ -87,6 +95,11 @@ impl Addresses {
     /// The base URL of APNs.
     pub fn apns_url(&self) -> String {
         format!("https://{}", self.apns)
+    }
+
+    /// The base URL of the servers that manage broadcast channels.
+    pub fn channels_url(&self) -> String {
+        format!("https://{}", self.channels)
     }
 
     /// The base URL of FCM.

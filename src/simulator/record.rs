@@ -52,11 +52,13 @@ impl Entry {
         reason: &'static str,
     ) -> Self {
         let path = str::from_utf8(request.path).unwrap_or_default();
-        let token = match place.provider {
-            Provider::Apns => path.rsplit('/').next().unwrap_or_default(),
-            Provider::Fcm | Provider::OAuth => "",
+        let channel = request.get(Name::ApnsChannelId);
+        let token = match (place.provider, channel) {
+            (Provider::Fcm | Provider::OAuth, _) | (Provider::Channels, None) => "",
+            (_, Some(channel)) => str::from_utf8(channel).unwrap_or_default(),
+            (Provider::Apns, None) => path.rsplit('/').next().unwrap_or_default(),
         };
-        let id = request.get(Name::ApnsId).unwrap_or_default();
+        let id = request.id().unwrap_or_default();
         Self {
             provider: place.provider.as_str(),
             connection: place.connection,

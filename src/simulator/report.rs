@@ -8,7 +8,6 @@ use super::answer::Judgement;
 use super::arrival::Arrival;
 use super::ledger::Counts;
 use super::provider::Provider;
-use super::request::Name;
 
 /// Where the news of pushes goes.
 pub enum Report {
@@ -88,11 +87,7 @@ impl Reporter {
                 let provider = provider.as_str();
                 let status = judgement.reply.status();
                 let token = shortened(&judgement.device_token);
-                let id = arrival
-                    .request
-                    .get(Name::ApnsId)
-                    .unwrap_or(b"-")
-                    .escape_ascii();
+                let id = arrival.request.id().unwrap_or(b"-").escape_ascii();
                 let bytes = arrival.body.len();
                 let reason = match judgement.reason {
                     "" => "accepted",

@@ -23,13 +23,15 @@ pub(super) enum Name {
     ApnsPriority,
     ApnsExpiration,
     ApnsCollapseId,
+    ApnsChannelId,
+    ApnsRequestId,
     ContentType,
     Metadata,
     MetadataFlavor,
 }
 
 /// The fields of interest, in the order of [`Name`].
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "authorization",
     "apns-id",
     "apns-topic",
@@ -37,6 +39,8 @@ const NAMES: [&str; 10] = [
     "apns-priority",
     "apns-expiration",
     "apns-collapse-id",
+    "apns-channel-id",
+    "apns-request-id",
     "content-type",
     "metadata",
     "metadata-flavor",
@@ -63,6 +67,8 @@ impl<'a> Request<'a> {
                 b"apns-priority" => Name::ApnsPriority,
                 b"apns-expiration" => Name::ApnsExpiration,
                 b"apns-collapse-id" => Name::ApnsCollapseId,
+                b"apns-channel-id" => Name::ApnsChannelId,
+                b"apns-request-id" => Name::ApnsRequestId,
                 b"content-type" => Name::ContentType,
                 b"metadata" => Name::Metadata,
                 b"metadata-flavor" => Name::MetadataFlavor,
@@ -78,6 +84,11 @@ impl<'a> Request<'a> {
     /// The value of a field, if it was sent.
     pub(super) fn get(&self, name: Name) -> Option<&'a [u8]> {
         self.values.get(name as usize).copied().flatten()
+    }
+
+    /// What its sender calls it.
+    pub(super) fn id(&self) -> Option<&'a [u8]> {
+        self.get(Name::ApnsId).or(self.get(Name::ApnsRequestId))
     }
 
     /// The credential after the scheme `bearer` (any case) of `authorization`.

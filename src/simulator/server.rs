@@ -183,7 +183,7 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
         tally.struck(Asked::GoAway(Farewell::First));
         return ending::goaway_first(&listener.tls, &around.endpoint, socket);
     }
-    if matches!(around.endpoint, LookAlike::Apns(_)) || offers_h2(&socket)? {
+    if around.endpoint.is_apples() || offers_h2(&socket)? {
         serve_http2(listener, shared, socket, number, faults, strike)
     } else {
         single::serve(listener, &shared.clock, socket, number)
@@ -304,7 +304,7 @@ fn pump(
 
 /// The SETTINGS that were seen of the real ones.
 fn options(endpoint: &LookAlike, faults: &Faults) -> Options {
-    let apns = matches!(endpoint, LookAlike::Apns(_));
+    let apns = endpoint.is_apples();
     let narrow = apns || faults.connection_window.is_some();
     let streams = endpoint.first_streams();
     Options {

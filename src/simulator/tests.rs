@@ -1,6 +1,7 @@
 //! The endpoints over real TLS, driven by HTTP/2 and TLS clients that are not ours.
 
 mod apns;
+mod broadcasts;
 mod client;
 mod faults;
 mod fcm;

@@ -26,7 +26,8 @@ pub(super) fn server_config(
     let builder = ServerConfig::builder_with_provider(Arc::clone(&crypto))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let builder = if provider == Provider::Apns {
+    let is_apples = matches!(provider, Provider::Apns | Provider::Channels);
+    let builder = if is_apples {
         builder.with_client_cert_verifier(Arc::new(AnyCertificate { crypto }))
     } else {
         builder.with_no_client_auth()
@@ -36,7 +37,7 @@ pub(super) fn server_config(
         .with_single_cert(vec![certificate], key)
         .map_err(io::Error::other)?;
     config.alpn_protocols = match provider {
-        Provider::Apns => vec![H2.to_vec()],
+        Provider::Apns | Provider::Channels => vec![H2.to_vec()],
         Provider::Fcm | Provider::OAuth => vec![H2.to_vec(), HTTP_1_1.to_vec()],
     };
     Ok(Arc::new(config))

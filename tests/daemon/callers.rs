@@ -15,7 +15,7 @@ use crate::harness::daemon::{Address, Daemon};
 use crate::harness::http::{Client, Reply};
 use crate::harness::lines;
 use crate::harness::site::Site;
-use crate::harness::{hex_token, wait_until};
+use crate::harness::{fcm_token, hex_token, wait_until};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const NEXT_KEY: &str = "fedcba9876543210fedcba9876543210";
@@ -111,7 +111,7 @@ fn nobody_calls_without_an_api_key() {
 fn a_key_is_good_for_the_rights_that_stand_behind_it() {
     let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
     let key = |right: &str| format!("{KEY}-{right}");
-    let rights = ["push", "read", "operate"];
+    let rights = ["push", "read", "operate", "topics", "channels"];
     let lines = rights.map(|right| format!("{} rights={right}\n", key(right)));
     fs::write(
         site.path("api-keys"),
@@ -135,18 +135,26 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         ("PUT", "/lanes/ios/resume", "", "operate"),
         ("DELETE", "/pushes?identifier=none", "", "operate"),
         ("DELETE", &one, "", "operate"),
+        (
+            "POST",
+            "/channels",
+            r#"{"message_storage_policy":1}"#,
+            "channels",
+        ),
+        ("DELETE", "/channels/ab", "", "channels"),
+        ("GET", "/channels", "", "read"),
+        ("GET", "/channels/ab", "", "read"),
     ] {
+        let is_of_channels = target.starts_with("/channels");
+        // Nobody is there whom it could ask.
+        let status = if is_of_channels { 502 } else { 200 };
         for right in rights {
-            let is_good = right == needed;
+            let is_good = right == needed || is_of_channels && right == "channels";
             // What is good for it comes last: it may do away with what the others asked for.
             let reply = ask(&daemon, method, target, &as_who(right), body);
             if is_good {
-                assert_eq!(
-                    reply.status,
-                    200,
-                    "{method} {target} {right}: {}",
-                    reply.text()
-                );
+                let told = reply.text();
+                assert_eq!(reply.status, status, "{method} {target} {right}: {told}");
                 continue;
             }
             let message = format!("this API key lacks the right {needed}");
@@ -159,7 +167,7 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         }
         if method != "DELETE" {
             let reply = ask(&daemon, method, target, &as_who("all"), body);
-            assert_eq!(reply.status, 200, "{method} {target}");
+            assert_eq!(reply.status, status, "{method} {target}");
         }
     }
     // What tells nothing needs no right, and what is fine for everybody no key.
@@ -168,7 +176,7 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         assert_eq!(reply.status, status, "{target}");
     }
     let log = site.operator_log();
-    for right in rights {
+    for right in ["push", "read", "operate", "channels"] {
         let told = format!("whose API key lacks the right {right} refused");
         assert!(log.contains(&told), "{log}");
     }
@@ -181,11 +189,11 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         ask(&daemon, "GET", "/stat/app", &as_who("push"), "").status == 200
     });
     let told = site.operator_log();
-    let rotation = "holds 1 API key (were 4): 0 added, 3 removed, 1 with other rights";
+    let rotation = "holds 1 API key (were 6): 0 added, 5 removed, 1 with other rights";
     assert!(told.contains(rotation), "{told}");
     fs::write(site.path("api-keys"), line("push,raed")).unwrap();
     daemon.signal("HUP");
-    let refusal = "line 1: a word behind rights= is none of push, read, operate";
+    let refusal = "line 1: a word behind rights= is none of push, read, operate, topics, channels";
     wait_until("the file to be refused", || {
         site.operator_log().contains(refusal)
     });
@@ -198,6 +206,45 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         "{}",
         site.operator_log()
     );
+}
+
+/// Such a push goes to who knows how many.
+#[test]
+fn a_push_to_a_topic_or_a_channel_needs_a_right_of_its_own() {
+    let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
+    let lines = format!("{KEY} rights=push\n{NEXT_KEY} rights=push,topics,channels\n");
+    fs::write(site.path("api-keys"), lines).unwrap();
+    let daemon = site.start();
+    let token = fcm_token(1);
+    for (target, text, of_push) in [
+        ("token", &*token, 200),
+        ("fid", "cQk3aB0123456789abcd-_", 200),
+        ("topic", "news", 400),
+        ("condition", "'a' in topics", 400),
+        ("channel", "ab12", 400),
+    ] {
+        let (platform, needed) = match target {
+            "channel" => (1, "channels"),
+            _ => (2, "topics"),
+        };
+        let activity = r#""live_activity":{"event":"end"}"#;
+        let one =
+            format!(r#"{{"platform":{platform},"message":"m",{activity},"{target}":"{text}"}}"#);
+        let body = format!(r#"{{"notifications":[{one}]}}"#);
+        for (key, status) in [(KEY, of_push), (NEXT_KEY, 200)] {
+            let fields = format!("Authorization: Bearer {key}\r\n");
+            let reply = ask(&daemon, "POST", "/push", &fields, &body);
+            assert_eq!(reply.status, status, "{target}: {}", reply.text());
+            if status == 400 {
+                let rejected = &reply.json()["rejected"][0];
+                let pointer = format!("/notifications/0/{target}");
+                assert_eq!(rejected["pointer"], *pointer);
+                let error = format!("this API key lacks the right {needed}");
+                assert_eq!(rejected["error"], *error);
+            }
+        }
+    }
+    daemon.kill();
 }
 
 #[test]

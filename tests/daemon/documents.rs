@@ -288,7 +288,7 @@ impl Scene {
         if command.contains(" demo") && !command.contains("--port") {
             command += " --port 0";
         } else if command.contains(" simulate") {
-            command += " --apns-port 0 --fcm-port 0 --oauth-port 0";
+            command += " --apns-port 0 --fcm-port 0 --oauth-port 0 --channels-port 0";
         }
         let path = self.site.path("printed");
         let mut shell = self.shell(&format!("exec {command}"));

@@ -24,7 +24,7 @@ use sterna::api::rights::Right;
 use sterna::cli::ExitCode;
 use sterna::config::{Allowed, InForce, Key, NumberDefault, all_keys};
 use sterna::provider::ValueSchema;
-use sterna::push::Provider;
+use sterna::push::{Provider, TargetKind};
 
 /// Compares what stands between `<!-- name -->` and `<!-- /name -->`; with `STERNA_WRITE_GOLDEN` in
 /// the environment it is written anew.
@@ -200,7 +200,10 @@ fn every_operation_of_the_api_is_with_the_right_that_it_needs() {
     {
         let operations = PATHS.iter().flat_map(|item| {
             let operations = item.operations.iter();
-            let fitting = operations.filter(move |operation| operation.right == right);
+            let fitting = operations.filter(move |operation| match right {
+                Some(right) => operation.rights.contains(&right),
+                None => operation.rights.is_empty(),
+            });
             fitting.map(move |operation| (item, operation))
         });
         let told = operations.map(|(item, operation)| {
@@ -211,7 +214,13 @@ fn every_operation_of_the_api_is_with_the_right_that_it_needs() {
             };
             format!("`{} {}`{keyless}", operation.method, item.path)
         });
-        let told: Vec<_> = told.collect();
+        let targets = TargetKind::ALL.into_iter().filter(|kind| {
+            let needed = Right::of_target(*kind);
+            needed.is_some() && needed == right
+        });
+        let words = targets.filter_map(TargetKind::word);
+        let targets = words.map(|word| format!("beside `push`: notifications to a `{word}`"));
+        let told: Vec<_> = told.chain(targets).collect();
         writeln!(table, "| {name} | {} |", told.join(", ")).unwrap();
     }
     check("rights", &table);

@@ -86,8 +86,13 @@ impl Simulated {
         self.simulator.stop();
         Stopped {
             credentials,
-            ports: [addresses.apns, addresses.fcm, addresses.oauth]
-                .map(|address| ReservedPort::at(address.port())),
+            ports: [
+                addresses.apns,
+                addresses.fcm,
+                addresses.oauth,
+                addresses.channels,
+            ]
+            .map(|address| ReservedPort::at(address.port())),
             directory: self.directory,
         }
     }
@@ -95,7 +100,7 @@ impl Simulated {
     /// Requests for pushes so far.
     pub(crate) fn notes(&self) -> Vec<Note> {
         let notes = self.notes.lock().unwrap();
-        let pushes = notes.iter().filter(|note| note.provider != Provider::OAuth);
+        let pushes = notes.iter().filter(|note| note.provider.takes_pushes());
         pushes.cloned().collect()
     }
 
@@ -117,7 +122,7 @@ impl Simulated {
 /// A simulator that was, and will be again.
 pub(crate) struct Stopped {
     credentials: Arc<Credentials>,
-    ports: [ReservedPort; 3],
+    ports: [ReservedPort; 4],
     directory: TempDir,
 }
 
@@ -125,8 +130,13 @@ impl Stopped {
     /// Starts again, having forgotten what it saw.
     pub(crate) fn start(self) -> Simulated {
         let mut options = Options::new(self.credentials);
-        let [apns, fcm, oauth] = self.ports.each_ref().map(|port| port.number);
-        options.ports = Ports { apns, fcm, oauth };
+        let [apns, fcm, oauth, channels] = self.ports.each_ref().map(|port| port.number);
+        options.ports = Ports {
+            apns,
+            fcm,
+            oauth,
+            channels,
+        };
         let notes = take_notes(&mut options);
         Simulated {
             simulator: Watched::start(options),
@@ -191,6 +201,7 @@ impl Simulate {
             "--apns-port=0",
             "--fcm-port=0",
             "--oauth-port=0",
+            "--channels-port=0",
         ]);
         command.args(arguments).arg("--dir").arg(site.path("sim"));
         site.capture(&mut command);

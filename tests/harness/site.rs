@@ -43,6 +43,7 @@ impl Site {
             .with_text("ios.token_auth_team_id", "STERNATEAM")
             .with_text("ios.topic", "org.example.sterna")
             .with_text("ios.endpoint", &endpoint)
+            .with_text("ios.channels_endpoint", &endpoint)
             .with_path("android.service_account_path", "service-account.json")
             .with_text("android.endpoint", &endpoint)
     }
@@ -60,6 +61,7 @@ impl Site {
             .with_text("ios.token_auth_team_id", &credentials.team_id)
             .with_text("ios.topic", &credentials.topic)
             .with_text("ios.endpoint", &addresses.apns_url())
+            .with_text("ios.channels_endpoint", &addresses.channels_url())
             .with_text("ios.ca_path", &path(&credentials.ca_path))
             .with_text(
                 "android.service_account_path",

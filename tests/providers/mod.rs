@@ -9,6 +9,7 @@
 
 mod absence;
 mod apple;
+mod broadcasts;
 mod credentials;
 mod faults;
 mod google;

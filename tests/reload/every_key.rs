@@ -100,7 +100,9 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("ios.topic", _) => one(json!("org.example.other")),
         ("android.project_id", _) => one(json!("other-project")),
         ("android.style", _) => one(json!("data")),
-        ("ios.endpoint" | "android.endpoint", _) => one(json!("https://127.0.0.1:9")),
+        ("ios.endpoint" | "ios.channels_endpoint" | "android.endpoint", _) => {
+            one(json!("https://127.0.0.1:9"))
+        }
         (
             "ios.token_auth_key_path"
             | "ios.pem_cert_path"

@@ -110,6 +110,7 @@ impl Setting {
             endpoint: ENDPOINT.clone(),
             address,
             credentials: Credentials::Certificate,
+            channels: None,
             credential_name: credential.to_owned(),
             clock: Arc::default(),
             timeout: self.timeout,

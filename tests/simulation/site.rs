@@ -117,6 +117,7 @@ impl Site {
             endpoint: ENDPOINT.clone(),
             address,
             credentials,
+            channels: None,
             credential_name: "a file".to_owned(),
             clock: Arc::default(),
             timeout: self.timeout,

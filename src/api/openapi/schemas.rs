@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::apps::LANE_FIELDS;
 use super::super::gorush::GORUSH_MEMBERS;
 use super::super::plan::reasons::REJECTION_REASONS;
-use super::super::request::{REQUEST_FIELDS, RequestField, TARGET_FIELDS};
-use crate::provider::apns::push_types;
+use super::super::request::{REQUEST_FIELDS, RequestField, TARGET_FIELDS, field};
+use crate::provider::apns::{CHANNEL_PUSH_TYPE, push_types};
 use crate::provider::fcm::schema::{FieldKind, LABEL_MAX, MESSAGE, MessageField, Rule};
 use crate::provider::{SchemaMember, ValueSchema};
 
@@ -163,6 +164,50 @@ pub(super) fn push_state() -> Value {
             "at": {"type": "string", "format": "date-time"},
             "at_unix": count,
             "fcm_name": text,
+        },
+    })
+}
+
+/// What a broadcast channel is to be like.
+pub(super) fn channel_request() -> Value {
+    let mut properties = json!({
+        "message_storage_policy": {
+            "enum": [0, 1],
+            "description": "Whether Apple stores the latest message for devices that are offline.",
+        },
+        "push_type": {"enum": [CHANNEL_PUSH_TYPE]},
+    });
+    for (name, meaning, mut schema) in lane_fields() {
+        set(&mut schema, "description", meaning);
+        set(&mut properties, name, schema);
+    }
+    json!({
+        "type": "object",
+        "required": ["message_storage_policy"],
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// The fields by which a notification names its lane: name, meaning and schema of each.
+pub(super) fn lane_fields() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
+    let fields = LANE_FIELDS.into_iter().filter_map(field);
+    fields.map(|field| (field.name, field.meaning, value(&field.value)))
+}
+
+/// A broadcast channel, or all of them; or why there is nothing to tell of them.
+pub(super) fn channel_answer() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "type": "object",
+        "required": ["message", "lane"],
+        "properties": {
+            "message": text,
+            "lane": text,
+            "channel": text,
+            "message_storage_policy": {"enum": [0, 1]},
+            "push_type": text,
+            "channels": {"type": "array", "items": text},
         },
     })
 }

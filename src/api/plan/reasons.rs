@@ -99,7 +99,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
             "… asks for one, and there is no message, title or image to show",
             "… is a pseudo-header field, …",
             "… belongs to the request or its connection, …",
-            "… names one push, and there are … device tokens",
+            "… names one push, and there are …",
         ],
     ),
     reason(
@@ -130,6 +130,30 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         ..reason("`token` missing or empty", ALL, &[NO_TOKEN])
     },
     reason(
+        "`token` missing or empty, in a notification with a field of the second table or in a \
+         strict request; but not with `core.compatible_with`",
+        "the field that may have been meant, or the notification",
+        &["no target: … pushes to what stands in …"],
+    ),
+    reason(
+        "a topic or condition (Android) or a channel (iOS), from a key that lacks the right to it",
+        "`topic`, `condition`, `channel`",
+        &["this API key lacks the right …"],
+    ),
+    reason(
+        "what a push to a channel cannot have",
+        "the part",
+        &[
+            "… stands beside channel, which is enough",
+            "… has no place beside channel, which belongs to the app's own bundle id",
+            "… is start, and a push to a channel updates or ends activities",
+            "… is over 8 hours, and Apple stores a broadcast no longer",
+            "channel needs the app's bundle id: …",
+            "channel is for APNs: FCM has topic and condition",
+            "the channel id …",
+        ],
+    ),
+    reason(
         "negative badge",
         "`badge`",
         &["badge is …, and must not be negative"],
@@ -140,7 +164,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         &["… must not have the key \"aps\", which holds the notification itself"],
     ),
     reason(
-        "payload over 4096 bytes, of a VoIP push over 5120 (iOS)",
+        "payload over 4096 bytes, of a VoIP push or a broadcast over 5120 (iOS)",
         "notification, or `apns/payload`",
         &["… is … bytes, and APNs takes at most …: … too many…"],
     ),
@@ -222,6 +246,9 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         )
     },
 ];
+
+/// A notification that goes to nobody.
+pub(super) const NO_TARGET: &str = "no target";
 
 /// A notification without text, where there has to be one.
 pub(super) const EMPTY_MESSAGE: &str = "empty message";

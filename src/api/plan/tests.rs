@@ -221,10 +221,65 @@ fn a_notification_without_tokens_is_no_refusal() {
         assert_eq!(rejected(&plan), ["/notifications/0 no token"]);
         assert_eq!(plan.refusal(), None, "{notification}");
     }
-    let plan = planned(r#"{"platform":2,"message":"m","fid":[]}"#, &rules()).unwrap();
-    assert_eq!(rejected(&plan), ["/notifications/0/fid no token"]);
     let plan = planned(r#"{"platform":1,"message":"m"},{}"#, &rules()).unwrap();
     assert_eq!(plan.refusal().as_deref(), Some("invalid platform"));
+}
+
+/// What stands there may be meant for a target, or have been meant to reach somebody.
+#[test]
+fn a_notification_that_says_more_than_gauruns_could_and_goes_to_nobody_is_refused() {
+    let apple = "no target: APNs pushes to what stands in token, tokens or channel";
+    let google = "no target: FCM pushes to what stands in token, tokens, fid, topic or condition";
+    for (notification, pointer, error) in [
+        (
+            r#"{"platform":1,"message":"m","topic":"news"}"#,
+            "/topic",
+            apple,
+        ),
+        (
+            r#"{"platform":1,"message":"m","token":[],"data":{},"condition":"'a' in topics"}"#,
+            "/condition",
+            apple,
+        ),
+        (r#"{"platform":1,"message":"m","data":{}}"#, "", apple),
+        (r#"{"platform":2,"message":"m","fid":[]}"#, "/fid", google),
+        (r#"{"platform":2,"message":"m","ttl":1}"#, "", google),
+    ] {
+        let plan = planned(notification, &rules()).unwrap();
+        let expected = format!("/notifications/0{pointer} {error}");
+        assert_eq!(rejected(&plan), [expected], "{notification}");
+        assert_eq!(plan.refusal().as_deref(), Some(error), "{notification}");
+        assert_eq!(plan.rejected.faults().len(), 1, "it is logged");
+        let gauruns = Rules {
+            as_gaurun: true,
+            ..rules()
+        };
+        let plan = planned(notification, &gauruns).unwrap();
+        assert_eq!(plan.refusal(), None, "{notification}");
+    }
+    let body = r#"{"strict":true,"notifications":[{"platform":1,"message":"m"}]}"#;
+    let plan = strictly(body, "-").unwrap();
+    assert_eq!(plan.refusal().as_deref(), Some(apple));
+    let body = r#"{"platform":1,"message":"m","to":"a","data":{}}"#;
+    let expected = r#"no target: "to" is no field, "token" is"#;
+    let plan = planned(body, &rules()).unwrap();
+    assert_eq!(plan.refusal().as_deref(), Some(expected));
+}
+
+/// Who screens the log for dead device tokens would take it for one.
+#[test]
+fn a_malformed_topic_or_condition_is_no_bad_device_token_of_the_log() {
+    for (target, text) in [("topic", "a b"), ("condition", "a"), ("fid", "a b")] {
+        let notification = format!(r#"{{"platform":2,"message":"m","{target}":"{text}"}}"#);
+        let body = format!(r#"{{"notifications":[{notification}]}}"#);
+        let plan = strictly(&body, "-").unwrap();
+        assert!(plan.malformed.notifications.is_empty(), "{target}");
+        let told = plan.rejected.faults().first().map(|fault| &*fault.error);
+        assert!(
+            told.is_some_and(|told| told.starts_with("the ")),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]

@@ -327,6 +327,12 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         "as in `aps`; a push of the type `widgets` or `controls` has it anyway",
     ),
     native(
+        "channel",
+        ValueSchema::Targets,
+        APNS,
+        "in the place of device tokens: a broadcast channel, or an array of them, see below",
+    ),
+    native(
         "apns_id",
         ValueSchema::Like(
             "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
@@ -348,7 +354,6 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         &[],
         "not known yet: ignored",
     ),
-    native("channel", WORD, &[], "not known yet: ignored"),
     native("send_at", TIME, &[], "not known yet: ignored"),
 ];
 

@@ -1,4 +1,5 @@
 mod admission;
+mod channels_told;
 mod health;
 mod statuses;
 

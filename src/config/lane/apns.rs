@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::super::Secret;
 use super::super::document::Document;
 use super::super::key::Key;
+use super::super::value::FromFile;
+use super::super::{ProviderUrl, Secret};
 use super::LaneKeys;
 use crate::push::ApnsEnvironment;
 
@@ -20,6 +21,8 @@ pub struct ApnsConfig {
     pub environments: Vec<ApnsEnvironment>,
     /// `apns-topic`; `None` only with a certificate.
     pub topic: Option<String>,
+    /// Where broadcast channels are managed instead of at Apple's own address.
+    pub channels_endpoint: Option<ProviderUrl>,
 }
 
 /// How we prove to APNs who we are.
@@ -75,6 +78,8 @@ impl ApnsConfig {
             Some(first) => *first == ApnsEnvironment::Sandbox,
         };
         let topic = take_topic(keys, document);
+        let channels_endpoint =
+            <Option<ProviderUrl> as FromFile>::take(document, &keys.channels_endpoint);
         if !document.is_enabled(&keys.enabled) {
             return None;
         }
@@ -102,6 +107,7 @@ impl ApnsConfig {
             sandbox,
             environments,
             topic,
+            channels_endpoint: channels_endpoint.flatten(),
         })
     }
 }

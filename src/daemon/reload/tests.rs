@@ -295,7 +295,7 @@ EACH.ca_path = 'DIR/ca.pem' =>
 ios.sandbox = false => ios authority api.push.apple.com, ios host api.push.apple.com:443
 ios.environments = ['production'] => ios authority api.push.apple.com, \
 ios host api.push.apple.com:443
-ios.topic = 'org.other' => ios topic org.other
+ios.topic = 'org.other' & channels_endpoint = 'https://[::1]:9' => ios topic org.other
 ios.token_auth_key_id = 'OTHER67890' => ios key id OTHER67890
 ios.token_auth_team_id = 'OTHER67890' => ios team id OTHER67890
 ios.token_auth_key_path = 'DIR/other.p8' => ios token_auth_key_path DIR/other.p8

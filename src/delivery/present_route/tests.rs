@@ -23,6 +23,7 @@ fn route() -> Route {
             path: "/v1/projects/p/messages:send".into(),
         }),
         credentials: Credentials::AccessTokens(AccessTokens::by_hand(1)),
+        channels: None,
         credential_name: "service account a@b".to_owned(),
         ..idle_route()
     }

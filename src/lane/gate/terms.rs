@@ -88,6 +88,13 @@ impl Target {
         Self(hasher.finish())
     }
 
+    /// A target that is no push's, by what it is called.
+    pub fn named(name: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
     /// The target that a device token of that text stands for.
     #[cfg(test)]
     pub(crate) fn to(token: &str) -> Self {

@@ -97,21 +97,28 @@ impl Addressing for Address {
         let is_broadcast = envelope.target == TargetKind::Channel;
         let id = self.ids.get().unwrap_or(&ApnsIds::NONE).of(push.id());
         let mut own = accepted.parcel.head().peekable();
+        // That of the caller's, which is the only one, stands among its own fields.
+        let is_named = |name: &[u8]| {
+            let mut names = accepted.parcel.head().map(|(own, _)| own);
+            names.any(|own| own == name)
+        };
         if is_broadcast {
             draft.path.extend_from_slice(b"/4/broadcasts/apps/");
             let bundle = self.topic.as_deref().unwrap_or_default();
             draft.path.extend_from_slice(bundle.as_bytes());
-            draft.add(b"apns-request-id", &id);
+            if !is_named(REQUEST_ID) {
+                draft.add(REQUEST_ID, &id);
+            }
             draft.add(b"apns-channel-id", push.token().text().as_bytes());
         } else {
             path(push.token(), &mut draft.path);
-            // That of the caller's, which is the only one, stands among its own fields.
-            let is_named = own.peek().is_some() && accepted.parcel.head().any(|own| own.0 == ID);
-            if !is_named {
+            if own.peek().is_none() || !is_named(ID) {
                 draft.add(ID, &id);
             }
         }
-        if let Some(at) = expiration(accepted) {
+        // A channel that stores nothing takes no other expiration than 0, and Apple wants one.
+        let at = expiration(accepted).or(is_broadcast.then_some(0));
+        if let Some(at) = at {
             draft.add_number(b"apns-expiration", at);
         }
         let kind = KINDS.iter().position(|kind| *kind == envelope.push_type);
@@ -157,6 +164,7 @@ impl Address {
 }
 
 const ID: &[u8] = b"apns-id";
+const REQUEST_ID: &[u8] = super::head::REQUEST_ID.as_bytes();
 const TOPIC: &[u8] = b"apns-topic";
 const PUSH_TYPE: &[u8] = b"apns-push-type";
 const PRIORITY: &[u8] = b"apns-priority";

@@ -20,9 +20,11 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "BadExpirationDate",
-        "The time in apns-expiration could not be read.",
+        "The time in apns-expiration could not be read, or it is one for a broadcast channel that \
+         stores nothing (message_storage_policy 0), which takes none.",
         "Look at ttl, expires_at or expiry of the notification, or at apns-expiration under its \
-         apns.headers. If they are in order, report this as a fault of Sterna.",
+         apns.headers; leave them out for such a channel. If they are in order, report this as a \
+         fault of Sterna.",
     ),
     Advice::new(
         "BadMessageId",
@@ -141,8 +143,62 @@ pub static ADVICE: &[Advice] = &[
          are signed.",
     ),
     Advice::new(
+        "ChannelNotRegistered",
+        "The channel was deleted, or it is another app's or the other environment's: each has its \
+         own.",
+        "Drop the channel id, or name its app and environment. GET /channels lists those that \
+         there are.",
+    ),
+    Advice::new(
+        "BadChannelId",
+        "Apple does not take the id of the channel, though it has the form of one.",
+        "Use an id that POST /channels or GET /channels has given, letter by letter.",
+    ),
+    Advice::new(
+        "MissingChannelId",
+        "The request named no channel. Sterna always names one, so something between Sterna and \
+         Apple rewrites requests.",
+        "Look at what ios.endpoint and ios.channels_endpoint lead to.",
+    ),
+    Advice::new(
+        "FeatureNotEnabled",
+        "The broadcast capability is switched off for the app. Switching it off has deleted every \
+         channel that there was.",
+        "Switch broadcasts on for the app's id in Apple's developer account, under Push \
+         Notifications, and make new channels.",
+    ),
+    Advice::new(
+        "CannotCreateChannelConfig",
+        "Apple gives an app 10,000 channels in each environment, and they are all there.",
+        "Delete channels that nobody pushes to any more: GET /channels, DELETE /channels/{id}.",
+    ),
+    Advice::new(
+        "BadRequestParams",
+        "Apple does not take a field of a request about a channel.",
+        "Report it as a fault of Sterna, with the answer of the API or the line of the push log.",
+    ),
+    Advice::new(
+        "BadRequestPayload",
+        "Apple does not take the body of a request about a channel: a push to one updates or ends \
+         Live Activities, and starts none.",
+        "Correct live_activity of the notification, or payload under its apns. If they are in \
+         order, report it as a fault of Sterna.",
+    ),
+    Advice::new(
+        "MissingPushType",
+        "A request about a channel had no push type. Sterna always sends one, so something \
+         between Sterna and Apple rewrites requests.",
+        "Look at what ios.endpoint and ios.channels_endpoint lead to.",
+    ),
+    Advice::new(
+        "TopicMismatch",
+        "The client certificate is for another app than the one that ios.topic names.",
+        "Correct ios.topic, or use the certificate of that app, or a .p8 key.",
+    ),
+    Advice::new(
         "BadPath",
-        "The path of the request is not /3/device/ and a device token.",
+        "The path of the request is none that Apple knows: /3/device/ and a device token, or one \
+         of broadcasts and channels.",
         "Look at what ios.endpoint leads to. If it is Apple, report it as a fault of Sterna.",
     ),
     Advice::new(
@@ -164,7 +220,7 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "PayloadTooLarge",
-        "The payload is over 4096 bytes, or 5120 of a voip push. Sterna rejects these before the \
+        "The payload is over 4096 bytes, or 5120 of a voip push or a broadcast. Sterna rejects these before the \
          200.",
         "Send less. If Sterna took it with a 200, report that as a fault of Sterna.",
     ),
@@ -176,8 +232,9 @@ pub static ADVICE: &[Advice] = &[
     ),
     Advice::new(
         "TooManyRequests",
-        "Too many pushes to one device in a row.",
-        "Nothing for a single push: it is sent later. Send fewer to that device.",
+        "Too many pushes to one device or broadcast channel in a row, or too many requests about \
+         channels.",
+        "Nothing for a single push: it is sent later. Send fewer to that device or channel.",
     ),
     Advice::new(
         "InternalServerError",

@@ -95,6 +95,39 @@ pub static ROWS: &[Row] = &[
     // Apple's page spells it as above, its servers as below.
     Row::stopped(403, "BadEnvironmentKeyInToken", OTHER_ENVIRONMENT),
     Row::stopped(403, "Forbidden", "the credential is not allowed to do this"),
+    Row::refused(
+        400,
+        "ChannelNotRegistered",
+        "the app has no such broadcast channel in this environment",
+    ),
+    Row::refused(
+        400,
+        "BadChannelId",
+        "the id of the broadcast channel is malformed",
+    ),
+    Row::refused(
+        400,
+        "MissingChannelId",
+        "the request named no broadcast channel",
+    ),
+    Row::refused(
+        400,
+        "FeatureNotEnabled",
+        "broadcasts are not switched on for the app in Apple's developer account",
+    ),
+    Row::refused(
+        400,
+        "CannotCreateChannelConfig",
+        "the app has as many broadcast channels in this environment as it may have",
+    ),
+    Row::refused(400, "BadRequestParams", "the request's parameters are bad"),
+    Row::refused(400, "BadRequestPayload", "the request's body is bad"),
+    Row::refused(400, "MissingPushType", "the request had no push type"),
+    Row::refused(
+        403,
+        "TopicMismatch",
+        "the client certificate is not for the app of the broadcast channel",
+    ),
     Row::refused(404, "BadPath", "the request's path is bad"),
     Row::refused(405, "MethodNotAllowed", "the request's method was not POST"),
     Row::token(

@@ -2,15 +2,18 @@
 //! from its fields, or as its caller gives them under `apns`.
 
 use super::head::OwnHead;
+use super::live_activity::{NO_START, START};
 use super::payload::{check_size, has_blank_texts, has_own_alert, payload, unused_in};
 use super::push_type::{ALERT, BACKGROUND};
+use super::{CHANNEL, LARGE_PAYLOAD_MAX, PAYLOAD_MAX};
 use crate::moment::Moment;
 use crate::provider::said::SaidValue;
-use crate::provider::{Built, Fault, Unused};
-use crate::push::{Content, Envelope, Native, Notification, PushType};
+use crate::provider::{Built, Fault, Site, Unused};
+use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
 /// Fields beside Gaurun's that go into the head.
-const IN_HEAD: [&str; 6] = [
+const IN_HEAD: [&str; 7] = [
+    CHANNEL,
     "ttl",
     "expires_at",
     "collapse_id",
@@ -52,18 +55,24 @@ const GAURUNS_IN_PAYLOAD: &[&str] = &[
 /// Gaurun's fields that have no effect.
 const UNUSED: &[&str] = &["collapse_key", "time_to_live", "delay_while_idle"];
 
-/// Builds what is sent of a notification; `as_gaurun` as Gaurun did, where it did.
+/// Builds what is sent of a notification by what its site says.
 pub(super) fn build(
     notification: &mut Notification,
-    as_gaurun: bool,
+    site: Site,
     now: Moment,
     unused: &mut Unused,
 ) -> Result<Built, Fault> {
+    let as_gaurun = site.as_gaurun;
     let given = Given::under_apns(&notification.native, unused)?;
     if !as_gaurun && only_wakes(notification, &given)? {
         notification.push_type = BACKGROUND.into();
     }
     let notification = &*notification;
+    let channel = SaidValue::of(&notification.native, CHANNEL);
+    if let Some(channel) = channel.as_ref().filter(|_| site.lacks_topic) {
+        let what = "needs the app's bundle id: set topic in the section of its lane";
+        return Err(channel.fault(what));
+    }
     unused.note_said(notification, UNUSED);
     let head = OwnHead::read(notification, given.headers.as_ref(), as_gaurun, now)?;
     if head.ignores_priority {
@@ -72,7 +81,7 @@ pub(super) fn build(
     let (body, is_idle) = if let Some(payload) = given.payload {
         note_in_vain(notification, GAURUNS_IN_PAYLOAD, unused);
         unused.note_native(notification, |name| !IN_HEAD.contains(&name));
-        let is_empty = check_given(&payload, head.push_type)?;
+        let is_empty = check_given(&payload, head.push_type, channel.is_some())?;
         let is_idle = is_empty && head.push_type == PushType::Alert;
         (payload.json().as_bytes().to_vec(), is_idle)
     } else {
@@ -84,8 +93,21 @@ pub(super) fn build(
         });
         payload(notification, head.push_type, as_gaurun, now, unused)?
     };
-    check_size(&body, head.push_type).map_err(Fault::of_all)?;
+    let most = if channel.is_some() || head.push_type == PushType::Voip {
+        LARGE_PAYLOAD_MAX
+    } else {
+        PAYLOAD_MAX
+    };
+    check_size(&body, most).map_err(Fault::of_all)?;
+    let mut target = TargetKind::DeviceToken;
+    if channel.is_some() {
+        target = TargetKind::Channel;
+        // It has no apns-collapse-id: each update of an activity replaces the one before it.
+        let collapses = notification.native.get("collapse_id");
+        unused.fields.extend(collapses.map(|_| "collapse_id"));
+    }
     let envelope = Envelope {
+        target,
         push_type: head.push_type,
         has_own_topic: head.has_own_topic,
         lifetime: head.lifetime,
@@ -140,7 +162,11 @@ impl<'a> Given<'a> {
 }
 
 /// Refuses what APNs refuses of a payload, whatever is in it. Whether anything is.
-fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<bool, Fault> {
+fn check_given(
+    payload: &SaidValue<'_>,
+    push_type: PushType,
+    is_broadcast: bool,
+) -> Result<bool, Fault> {
     let members = payload.members()?;
     let aps = members.get("aps");
     let aps_members = aps.map(SaidValue::members).transpose()?.unwrap_or_default();
@@ -150,6 +176,11 @@ fn check_given(payload: &SaidValue<'_>, push_type: PushType) -> Result<bool, Fau
     if push_type == PushType::Background && !is_available {
         let what = "must have \"content-available\":1 in its aps, as every background push";
         return Err(payload.fault(what));
+    }
+    if let Some(event) = aps_members.get("event").filter(|_| is_broadcast)
+        && event.text().is_ok_and(|word| word == START)
+    {
+        return Err(event.fault(NO_START));
     }
     Ok(aps_members.is_empty() && members.keys().all(|name| name == "aps"))
 }
@@ -167,6 +198,7 @@ fn only_wakes(notification: &Notification, given: &Given<'_>) -> Result<bool, Fa
         && notification.badge.is_none()
         && !is_said("sound")
         && !is_said("live_activity")
+        && !is_said(CHANNEL)
         && !given.decides()?
         && !has_own_alert(notification)?)
 }

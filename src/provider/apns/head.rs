@@ -1,6 +1,9 @@
 //! The header fields of a notification's requests to APNs that its caller has a say in: fields of
 //! the notification, and those under `apns.headers`, which go out as they are given.
 
+use std::time::Duration;
+
+use super::CHANNEL;
 use super::push_type::{ALERT, BACKGROUND, push_type_of, push_types};
 use crate::moment::Moment;
 use crate::provider::Fault;
@@ -17,6 +20,27 @@ pub const TOPIC_MAX: usize = 255;
 /// Our limit: bytes of the names and values under `apns.headers`. Apple takes heads of 8000 bytes,
 /// the auth token among them.
 pub const RAW_HEAD_MAX: usize = 4096;
+
+/// How long Apple stores a broadcast at most, in a channel that stores any.
+pub const CHANNEL_STORES: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// Fields of a notification that make a push one for Live Activities.
+const OF_ACTIVITY: [&str; 2] = ["live_activity", CHANNEL];
+
+/// Why a push to a channel has no topic.
+const NO_TOPIC: &str = "has no place beside channel, which belongs to the app's own bundle id";
+
+/// The header field that names the request of a push: a broadcast's has a name of its own.
+pub(super) fn id_of(notification: &Notification) -> &'static str {
+    if notification.native.get(CHANNEL).is_some() {
+        REQUEST_ID
+    } else {
+        "apns-id"
+    }
+}
+
+/// Names a request that is not to a device.
+pub(super) const REQUEST_ID: &str = "apns-request-id";
 
 /// What the head of a notification's requests has to say.
 #[derive(Debug)]
@@ -68,10 +92,14 @@ impl OwnHead {
             ignores_priority: false,
             fields: Vec::new(),
         };
+        let channel = SaidValue::of(&notification.native, CHANNEL);
         head.take_push_type(notification, &mut raw)?;
         head.take_priority(notification, &mut raw, as_gaurun)?;
         head.take_expiration(&mut raw, now)?;
-        let id = collapse_id(notification)?;
+        if channel.is_some() {
+            head.check_broadcast(notification, &mut raw, now)?;
+        }
+        let id = collapse_id(notification)?.filter(|_| channel.is_none());
         let at = "collapse_id";
         if let Some(id) = raw.either("apns-collapse-id", id.map(|id| (at, id)))? {
             let GivenField { value, .. } = &id;
@@ -102,15 +130,17 @@ impl OwnHead {
     }
 
     fn take_push_type(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
-        let activity = notification.native.get("live_activity");
-        let activity = activity.map(|_| ("live_activity", "liveactivity".to_owned()));
+        let native = &notification.native;
+        let mut of_activity = OF_ACTIVITY.into_iter();
+        let activity = of_activity.find(|name| native.get(name).is_some());
+        let activity = activity.map(|name| (name, "liveactivity".to_owned()));
         let said = Some(&*notification.push_type).filter(|word| !word.is_empty());
         let said = said.map(|word| ("push_type", word.to_owned())).or(activity);
         let said = raw.either("apns-push-type", said)?;
         let word = said.as_ref().map_or(ALERT, |field| &*field.value);
-        if let Some(activity) = SaidValue::of(&notification.native, "live_activity")
-            && word != "liveactivity"
-        {
+        let mut of_activity = OF_ACTIVITY.into_iter();
+        let activity = of_activity.find_map(|name| SaidValue::of(native, name));
+        if let Some(activity) = activity.filter(|_| word != "liveactivity") {
             return Err(activity.fault(format!("goes with the push type liveactivity, not {word}")));
         }
         if let Some(changed) = SaidValue::of(&notification.native, "content_changed") {
@@ -153,7 +183,12 @@ impl OwnHead {
             Urgency::Low => "1",
         });
         let said = said.map(|number| ("priority", number.to_owned()));
+        let is_broadcast = notification.native.get(CHANNEL).is_some();
         let Some(field) = raw.either("apns-priority", said)? else {
+            if is_broadcast {
+                let field = ("apns-priority".to_owned(), "10".to_owned());
+                self.fields.push(field);
+            }
             return Ok(());
         };
         if !matches!(&*field.value, "10" | "5" | "1") {
@@ -164,12 +199,12 @@ impl OwnHead {
                 let text = format!("is {}, and a {BACKGROUND} push must have 5", field.value);
                 return Err(field.fault(&text));
             }
-            PushType::LiveActivity if field.value == "1" => {
+            PushType::LiveActivity if field.value == "1" && !is_broadcast => {
                 return Err(field.fault("is 1, and a liveactivity push must have 10 or 5"));
             }
             // What is sent for it, as it is.
             PushType::Background => {}
-            _ if field.is_flat() && field.value == "10" => {}
+            _ if field.is_flat() && field.value == "10" && !is_broadcast => {}
             _ => self.add("apns-priority", field)?,
         }
         Ok(())
@@ -193,6 +228,47 @@ impl OwnHead {
         }
         self.lifetime = said;
         Ok(())
+    }
+
+    /// Refuses what a push to a channel may not say.
+    fn check_broadcast(
+        &self,
+        notification: &Notification,
+        raw: &mut Raw,
+        now: Moment,
+    ) -> Result<(), Fault> {
+        let latest = now.unix.as_secs().saturating_add(CHANNEL_STORES.as_secs());
+        let is_too_long = match self.lifetime {
+            Lifetime::Unsaid | Lifetime::Now => false,
+            Lifetime::Secs(secs) => u64::from(secs.get()) > CHANNEL_STORES.as_secs(),
+            Lifetime::Until(at) => u64::from(at) > latest,
+        };
+        if is_too_long {
+            let native = &notification.native;
+            let mut said = ["ttl", "expires_at"].into_iter();
+            let said = said.find(|name| native.get(name).is_some());
+            let gauruns = || (notification.expiry > 0).then_some("expiry");
+            let at = said.or_else(gauruns);
+            let at = at.unwrap_or("apns/headers/apns-expiration");
+            let hours = CHANNEL_STORES.as_secs() / 3600;
+            return Err(Fault {
+                pointer: at.into(),
+                error: format!(
+                    "{at} is over {hours} hours, and Apple stores a broadcast no longer"
+                ),
+            });
+        }
+        let topic = SaidValue::of(&notification.native, "topic");
+        if let Some(topic) = topic {
+            return Err(topic.fault(NO_TOPIC));
+        }
+        if let Some(topic) = raw.take("apns-topic") {
+            return Err(topic.fault(NO_TOPIC));
+        }
+        match raw.take("apns-channel-id") {
+            Some(id) => Err(id.fault("stands beside channel, which is enough")),
+            None => Ok(()),
+        }
     }
 
     fn take_topic(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {
@@ -221,13 +297,14 @@ impl OwnHead {
         let said = SaidValue::of(&notification.native, "apns_id");
         let said = said.map(|said| said.word()).transpose()?;
         let said = said.map(|id| ("apns_id", id));
-        if let Some(mut id) = raw.either("apns-id", said)? {
+        let name = id_of(notification);
+        if let Some(mut id) = raw.either(name, said)? {
             if !is_uuid(&id.value) {
                 return Err(id.fault("must be a UUID, as 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"));
             }
             // Apple knows no other spelling.
             id.value.make_ascii_lowercase();
-            self.add("apns-id", id)?;
+            self.add(name, id)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! `aps` of a push for a Live Activity.
 
+use super::CHANNEL;
 use super::alert::{ALERT_SCHEMA, alert, by_apples_names, json, sound};
 use super::object::Object;
 use crate::moment::Moment;
@@ -26,14 +27,20 @@ pub const LIVE_ACTIVITY_MEMBERS: &[SchemaMember] = &[
 ];
 
 /// What happens to the activity.
-pub const LIVE_ACTIVITY_EVENTS: [&str; 3] = ["start", "update", "end"];
+pub const LIVE_ACTIVITY_EVENTS: [&str; 3] = [START, "update", "end"];
+
+/// The event that no broadcast may have.
+pub(super) const START: &str = "start";
+
+/// Why not.
+pub(super) const NO_START: &str = "is start, and a push to a channel updates or ends activities";
 
 /// What goes with one event only.
 const OF_EVENT: [(&str, &str); 5] = [
-    ("attributes-type", "start"),
-    ("attributes", "start"),
-    ("input-push-token", "start"),
-    ("input-push-channel", "start"),
+    ("attributes-type", START),
+    ("attributes", START),
+    ("input-push-token", START),
+    ("input-push-channel", START),
     ("dismissal-date", "end"),
 ];
 
@@ -59,7 +66,11 @@ pub(super) fn add_aps(
         let said = members.get(&*name.replace('_', "-"));
         said.ok_or_else(|| activity.fault(format!("must have {name}{why}")))
     };
-    let event = needed("event", "")?.one_of(&LIVE_ACTIVITY_EVENTS)?;
+    let said = needed("event", "")?;
+    let event = said.one_of(&LIVE_ACTIVITY_EVENTS)?;
+    if event == START && notification.native.get(CHANNEL).is_some() {
+        return Err(said.fault(NO_START));
+    }
     for (name, of) in OF_EVENT {
         if let Some(said) = members.get(name).filter(|_| event != of) {
             return Err(said.fault(format!("goes with the event {of} only")));
@@ -70,7 +81,7 @@ pub(super) fn add_aps(
         None => aps.add("timestamp", &now.unix.as_secs()),
     }
     aps.add("event", event);
-    if event == "start" {
+    if event == START {
         let why = ", as every start of a Live Activity";
         aps.add("attributes-type", &needed("attributes_type", why)?.word()?);
         let attributes = needed("attributes", why)?;
@@ -104,7 +115,7 @@ pub(super) fn add_aps(
         aps.add("input-push-channel", &said.word()?);
     }
     let shown = shown(notification, &members, unused)?;
-    if shown.is_none() && event == "start" {
+    if shown.is_none() && event == START {
         return Err(activity.fault("must have an alert, as every start of a Live Activity"));
     }
     if let Some(shown) = shown {

@@ -283,12 +283,7 @@ fn beside(notification: &Notification) -> Result<Data<'_>, Fault> {
 }
 
 /// Refuses a payload that is too large: by how much, and what takes most of it.
-pub(super) fn check_size(payload: &[u8], push_type: PushType) -> Result<(), String> {
-    let most = if push_type == PushType::Voip {
-        LARGE_PAYLOAD_MAX
-    } else {
-        PAYLOAD_MAX
-    };
+pub(super) fn check_size(payload: &[u8], most: usize) -> Result<(), String> {
     let len = payload.len();
     if len <= most {
         return Ok(());

@@ -213,6 +213,16 @@ fn a_callers_own_topic_stands_as_it_is_and_a_broadcast_has_none() {
             "apns-push-type: liveactivity",
         ]
     );
+    // Apple wants an expiration, and a channel that stores nothing takes no other.
+    let unsaid = Envelope {
+        lifetime: Lifetime::Unsaid,
+        ..broadcast
+    };
+    assert_eq!(request(unsaid, &[("apns-priority", "5")]), (path, fields));
+    let own = [("apns-request-id", "0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11")];
+    let (_, fields) = request(broadcast, &own);
+    let ids = fields.iter().filter(|field| field.contains("request-id"));
+    assert_eq!(ids.count(), 1, "{fields:?}");
 }
 
 #[test]

@@ -22,17 +22,25 @@ macro_rules! reasons {
 }
 
 reasons! {
+    BAD_CHANNEL_ID = 400 "BadChannelId";
     BAD_COLLAPSE_ID = 400 "BadCollapseId";
     BAD_DEVICE_TOKEN = 400 "BadDeviceToken";
     BAD_EXPIRATION_DATE = 400 "BadExpirationDate";
     BAD_MESSAGE_ID = 400 "BadMessageId";
     BAD_PRIORITY = 400 "BadPriority";
+    BAD_REQUEST_PARAMS = 400 "BadRequestParams";
+    BAD_REQUEST_PAYLOAD = 400 "BadRequestPayload";
     BAD_TOPIC = 400 "BadTopic";
+    CANNOT_CREATE_CHANNEL_CONFIG = 400 "CannotCreateChannelConfig";
+    CHANNEL_NOT_REGISTERED = 400 "ChannelNotRegistered";
     DEVICE_TOKEN_NOT_FOR_TOPIC = 400 "DeviceTokenNotForTopic";
     DUPLICATE_HEADERS = 400 "DuplicateHeaders";
+    FEATURE_NOT_ENABLED = 400 "FeatureNotEnabled";
     IDLE_TIMEOUT = 400 "IdleTimeout";
     INVALID_PUSH_TYPE = 400 "InvalidPushType";
+    MISSING_CHANNEL_ID = 400 "MissingChannelId";
     MISSING_DEVICE_TOKEN = 400 "MissingDeviceToken";
+    MISSING_PUSH_TYPE = 400 "MissingPushType";
     MISSING_TOPIC = 400 "MissingTopic";
     PAYLOAD_EMPTY = 400 "PayloadEmpty";
     TOPIC_DISALLOWED = 400 "TopicDisallowed";
@@ -45,6 +53,7 @@ reasons! {
     FORBIDDEN = 403 "Forbidden";
     INVALID_PROVIDER_TOKEN = 403 "InvalidProviderToken";
     MISSING_PROVIDER_TOKEN = 403 "MissingProviderToken";
+    TOPIC_MISMATCH = 403 "TopicMismatch";
     UNRELATED_KEY = 403 "UnrelatedKeyIdInToken";
     BAD_PATH = 404 "BadPath";
     METHOD_NOT_ALLOWED = 405 "MethodNotAllowed";
@@ -70,7 +79,7 @@ impl Reason {
     pub(super) fn standing(self) -> Standing {
         match self.status {
             400 if self == Self::IDLE_TIMEOUT => Standing::TurnedAway,
-            403 if self != Self::FORBIDDEN => Standing::TurnedAway,
+            403 if ![Self::FORBIDDEN, Self::TOPIC_MISMATCH].contains(&self) => Standing::TurnedAway,
             429 | 500.. => Standing::TurnedAway,
             _ => Standing::Refused,
         }
@@ -88,6 +97,16 @@ pub(super) enum Wish {
     Reset,
     /// No answer.
     Silence,
+}
+
+impl Wish {
+    /// How the ledger counts what is answered so.
+    pub(super) fn standing(self) -> Standing {
+        match self {
+            Self::Refusal(reason) => reason.standing(),
+            Self::Refuse | Self::Reset | Self::Silence => Standing::TurnedAway,
+        }
+    }
 }
 
 /// The device tokens that ask for an answer: the eight digits they begin with.

@@ -64,7 +64,7 @@ impl Dice {
         let provider = self.provider;
         let named = pick(
             faults.failures.shares(),
-            |failure| failure.provider() == provider,
+            |failure| failure.is_of(provider),
             named,
         );
         let answering = match named {

@@ -40,6 +40,12 @@ impl Failure {
         }
     }
 
+    /// Whether that endpoint has it: Apple has the same reasons wherever it answers.
+    pub(super) fn is_of(self, endpoint: Provider) -> bool {
+        let is_apples = matches!(self, Self::Apns(_)) && endpoint == Provider::Channels;
+        is_apples || self.provider() == endpoint
+    }
+
     /// The name that it can be asked for by.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -96,7 +96,7 @@ impl Script {
     pub(super) fn phases_of(&self, provider: Provider) -> Vec<Phase> {
         let for_it = self.phases.iter().filter(|(endpoint, _)| match endpoint {
             Some(endpoint) => *endpoint == provider,
-            None => provider != Provider::OAuth,
+            None => provider.takes_pushes(),
         });
         for_it.map(|(_, phase)| phase.clone()).collect()
     }

@@ -69,14 +69,14 @@ pub struct Struck {
 
 impl Tally {
     /// Of an endpoint with the faults of the flags, and those of its phases. What the flags ask of
-    /// all endpoints is not asked of the token endpoint, which has a request now and then: only
-    /// failures with a name of its own are.
+    /// all endpoints is not asked of those that take no pushes and have a request now and then:
+    /// only failures with a name of their own are.
     pub(super) fn new<'a>(
         provider: Provider,
         base: &Faults,
         phases: impl Iterator<Item = &'a Faults>,
     ) -> Self {
-        let is_own = |what: &Asked| provider != Provider::OAuth || matches!(what, Asked::Named(_));
+        let is_own = |what: &Asked| provider.takes_pushes() || matches!(what, Asked::Named(_));
         let base = base.asked(provider).into_iter().filter(is_own);
         let mut asked: Vec<(Asked, u64)> = Vec::new();
         for what in base.chain(phases.flat_map(|faults| faults.asked(provider))) {
@@ -186,11 +186,11 @@ impl Faults {
         add(!self.latency.is_zero(), Asked::Latency);
         add(!self.latency_spread.is_zero(), Asked::LatencySpread);
         add(
-            self.fail_percent > 0.0 && provider != Provider::OAuth,
+            self.fail_percent > 0.0 && provider.takes_pushes(),
             Asked::Fail,
         );
         for (failure, percent) in self.failures.shares() {
-            let is_its = failure.provider() == provider && *percent > 0.0;
+            let is_its = failure.is_of(provider) && *percent > 0.0;
             add(is_its, Asked::Named(*failure));
         }
         add(self.refuse_percent > 0.0, Asked::Refuse);
@@ -200,7 +200,7 @@ impl Faults {
         let goes = self.goaway_after.is_some() || self.goaway == Farewell::First;
         add(goes, Asked::GoAway(self.goaway));
         add(
-            self.retry_after.is_some() && provider != Provider::OAuth,
+            self.retry_after.is_some() && provider.takes_pushes(),
             Asked::RetryAfter,
         );
         add(self.penalty && provider == Provider::Apns, Asked::Penalty);

@@ -46,8 +46,8 @@ impl Service {
         };
         let unprocessed = pending.draw.strike_at(Point::Data);
         let provider = around.endpoint.provider();
-        if let (Some(strike), Provider::OAuth) = (unprocessed, provider) {
-            // To judge it would be to issue a token.
+        if let (Some(strike), Provider::OAuth | Provider::Channels) = (unprocessed, provider) {
+            // To judge it would be to issue a token, or to make a channel.
             return self.strike(http2, pending.stream, strike);
         }
         let mut judgement = session.judge(&arrival, &around.ledger);
@@ -182,7 +182,7 @@ impl Service {
     fn adjust_limit(&mut self, http2: &mut Connection, status: u16, now: Instant) {
         let limit = &mut self.limit;
         match status {
-            200 => limit.open(http2, now),
+            200..=299 => limit.open(http2, now),
             400..=409 | 411..=499 if self.faults.penalty && limit.full() == apns::STREAMS => {
                 limit.set(http2, apns::FIRST_STREAMS, now);
                 self.around.stage.tally.struck(Asked::Penalty);

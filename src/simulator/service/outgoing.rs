@@ -99,7 +99,7 @@ pub(super) fn respond(
         indexing,
     };
     let date = response.date.map(crate::http1::http_date);
-    let mut fields = [field("", &[], Indexing::Literal); 4];
+    let mut fields = [field("", &[], Indexing::Literal); 6];
     let mut count = 0;
     let mut put = |added| {
         if let Some(slot) = fields.get_mut(count) {
@@ -109,6 +109,16 @@ pub(super) fn respond(
     };
     if let Some(id) = &response.apns_id {
         put(field("apns-id", id, Indexing::Literal));
+    }
+    if let Some(id) = &response.request_id {
+        put(field("apns-request-id", id, Indexing::Literal));
+    }
+    if let Some(channel) = &response.channel {
+        put(field(
+            "apns-channel-id",
+            channel.as_bytes(),
+            Indexing::Literal,
+        ));
     }
     if !response.content_type.is_empty() {
         put(field(

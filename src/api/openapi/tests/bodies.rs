@@ -135,6 +135,10 @@ fn draw_request(dice: &mut Dice, schema: &Value, field: &str) -> Value {
     if field != "fcm" && dice.below(4) > 0 {
         notification["message"] = "m".into();
     }
+    if field == "channel" {
+        // Nothing else is pushed there.
+        notification["live_activity"] = json!({"event": "end"});
+    }
     if field != "platform" {
         notification[field] = draw(dice, &properties[field]);
     }

@@ -8,9 +8,12 @@ use super::*;
 use crate::api::keys::ApiKeys;
 use crate::api::openapi;
 use crate::backlog::Backlog;
+use crate::delivery::channel_manager::NoNews;
 use crate::delivery::outcome::Settlement;
 use crate::http1::Timeouts;
 use crate::journal::fixture::MemoryFiles;
+use crate::provider::AnswerHead;
+use crate::provider::apns::{ChannelNews, ChannelOrder, ROWS, answer};
 use crate::push::End;
 
 const KEY: &str = "0123456789abcdef";
@@ -34,6 +37,7 @@ fn documented() -> BTreeMap<(String, String), BTreeSet<u16>> {
 /// A target of that path.
 fn target(path: &str) -> String {
     let target = path.replace("{id}", "1").replace("{lane}", "ios");
+    let target = target.replace("{channel}", "ab");
     let query = match path {
         "/pushes" => "?identifier=sale",
         "/config/pushers" => "?max=4",
@@ -56,6 +60,7 @@ fn body_of(path: &str) -> &'static str {
     match path {
         "/push" => ONE,
         "/api/push" => GORUSH,
+        "/channels" => r#"{"message_storage_policy":0}"#,
         _ => "",
     }
 }
@@ -155,9 +160,46 @@ fn statuses_of_one(method: &str, path: &str) -> BTreeSet<u16> {
             files.fail_syncs(true);
             given.insert(asked(&mut web, method, path, HOST, ""));
         }
+        "/channels" | "/channels/{channel}" => given.extend(statuses_of_channels(method, path)),
         _ => {}
     }
     given
+}
+
+/// What a request about channels is answered, whatever comes of it at Apple.
+fn statuses_of_channels(method: &str, path: &str) -> BTreeSet<u16> {
+    let (order, news) = match (method, path) {
+        ("POST", _) => {
+            let made = ChannelNews::Created("ab".to_owned());
+            (ChannelOrder::Create { stores: true }, made)
+        }
+        ("DELETE", _) => (ChannelOrder::Delete("ab"), ChannelNews::Deleted),
+        (_, "/channels") => (ChannelOrder::List, ChannelNews::Listed(Vec::new())),
+        _ => {
+            let (stores, push_type) = (true, String::new());
+            (
+                ChannelOrder::Read("ab"),
+                ChannelNews::Found { stores, push_type },
+            )
+        }
+    };
+    let refused = ROWS.iter().map(|row| {
+        let head = AnswerHead {
+            status: row.status,
+            ..AnswerHead::default()
+        };
+        let body = format!(r#"{{"reason":"{}"}}"#, row.reason);
+        NoNews::Refused(Box::new(answer(head, body.as_bytes(), Moment::now())))
+    });
+    let unanswered = [false, true].map(|is_late| NoNews::Unanswered {
+        why: String::new(),
+        is_late,
+    });
+    let others = [NoNews::NoBundle, NoNews::NoCredential, NoNews::Busy];
+    let none = refused.chain(unanswered).chain(others);
+    let statuses = none.map(|no| channels::not_done(LaneId::IOS, order, &no).status);
+    let done = channels::told(LaneId::IOS, order, news).status;
+    statuses.chain([done]).collect()
 }
 
 /// A site one of whose requests is being answered until the sender goes.

@@ -51,6 +51,7 @@ fn notification(members: &str) -> Notification {
 const SHOWN: Site = Site {
     as_gaurun: false,
     style: AndroidStyle::Notification,
+    lacks_topic: false,
 };
 
 const DATA: Site = Site {
@@ -427,14 +428,14 @@ fn each_kind_of_target_has_its_field() {
         let expected = format!(r#"{{"message":{{"{name}":""#);
         assert_eq!(str::from_utf8(before), Ok(&*expected));
         let targets = Fcm
-            .targets(&notification(&members).native)
+            .targets(&notification(&members).native, false)
             .unwrap()
             .unwrap();
         assert_eq!((targets.field, targets.kind), (name, kind));
         assert_eq!(targets.texts, [text.into()]);
     }
     assert_eq!(
-        Fcm.targets(&notification(r#""message":"m""#).native),
+        Fcm.targets(&notification(r#""message":"m""#).native, false),
         Ok(None)
     );
     for (members, error) in [
@@ -444,8 +445,14 @@ fn each_kind_of_target_has_its_field() {
             r#""topic":"a","condition":"'a' in topics""#,
             "condition stands beside topic: a push has one target",
         ),
+        (
+            r#""channel":"ab12""#,
+            "channel is for APNs: FCM has topic and condition",
+        ),
     ] {
-        let fault = Fcm.targets(&notification(members).native).unwrap_err();
+        let fault = Fcm
+            .targets(&notification(members).native, false)
+            .unwrap_err();
         assert_eq!(fault.error, error);
     }
 }

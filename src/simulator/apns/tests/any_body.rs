@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rcgen::KeyPair;
 use serde_json::json;
 
-use super::super::{Apns, AuthTokens, Session, TeamKey};
+use super::super::{Apns, AuthTokens, Channels, Session, TeamKey};
 use crate::api::plan::Planned;
 use crate::provider::{Site, apns};
 use crate::push::{LaneId, PushType};
@@ -62,6 +62,7 @@ fn judged(fields: &[(String, String)], body: &[u8], is_mdm: bool) -> &'static st
     let apns = Apns {
         auth_tokens: AuthTokens::new("TEAM".to_owned(), vec![team_key]),
         topics: vec![TOPIC.to_owned()],
+        channels: Channels::holding(TOPIC, "ab12", true),
     };
     let fields = fields
         .iter()
@@ -141,6 +142,7 @@ const MEMBERS: &[NamedValue] = &[
         "live_activity",
         r#"{"event":"end","dismissal_date":1790000000}"#,
     ),
+    ("channel", "\"ab12\""),
     ("topic", "\"org.example.other\""),
     ("apns_id", "\"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11\""),
     (
@@ -175,7 +177,14 @@ const NAMES: &[&str] = &[
     "x",
 ];
 
-const TARGET: &str = r#""platform":"ios","token":"ab12""#;
+/// What a notification of these members goes to.
+fn target(members: &[(&str, &str)]) -> &'static str {
+    if members.iter().any(|(name, _)| *name == "channel") {
+        r#""platform":"ios""#
+    } else {
+        r#""platform":"ios","token":"ab12""#
+    }
+}
 
 /// The first notification's request, if there is one that is taken, and what is ignored of it.
 fn sent(body: &str) -> Option<(Sent, Vec<String>)> {
@@ -197,7 +206,7 @@ proptest! {
             *name == "apns" && !MEMBERS.contains(&(name, value))
         };
         prop_assume!(!members.iter().any(is_odd));
-        let Some(plan) = planned(&body(TARGET, &members), Site::default()) else {
+        let Some(plan) = planned(&body(target(&members), &members), Site::default()) else {
             return Ok(());
         };
         for rejection in plan.rejected.listed() {
@@ -215,7 +224,11 @@ proptest! {
                 // A topic of the caller's own is the caller's matter.
                 "TopicDisallowed" => built.envelope.has_own_topic,
                 // What is given as it is to be sent is not looked into.
-                "InvalidPushType" => planned.notification.native.get("apns").is_some(),
+                "InvalidPushType" | "BadRequestPayload" => planned.notification.native.get("apns").is_some(),
+                // Which channels there are is Apple's to know.
+                "BadChannelId" | "ChannelNotRegistered" => {
+                    planned.notification.native.get("channel").is_some()
+                }
                 _ => false,
             };
             let sent = String::from_utf8_lossy(&body).into_owned();
@@ -232,7 +245,7 @@ proptest! {
         members.reverse();
         let mut names = std::collections::BTreeSet::new();
         members.retain(|(name, _)| names.insert(*name));
-        let Some((with, ignored)) = sent(&body(TARGET, &members)) else {
+        let Some((with, ignored)) = sent(&body(target(&members), &members)) else {
             return Ok(());
         };
         let has = |name: &str| members.iter().any(|(said, _)| *said == name);
@@ -242,9 +255,13 @@ proptest! {
                 "message" | "alert" => has("message") && has("alert"),
                 "mutable_content" => has("image"),
                 "content_available" | "push_type" => {
-                    has("live_activity") || members.contains(&("push_type", "\"background\""))
+                    has("live_activity")
+                        || has("channel")
+                        || members.contains(&("push_type", "\"background\""))
                 }
                 "priority" => *value == "5",
+                // What a broadcast has anyway.
+                "ttl" if has("channel") && *value == "0" => true,
                 "expiry" | "ttl" => has("expiry") && has("ttl"),
                 _ => false,
             };
@@ -253,7 +270,7 @@ proptest! {
             }
             let mut others = members.clone();
             others.remove(at);
-            let without = sent(&body(TARGET, &others)).map(|(sent, _)| sent);
+            let without = sent(&body(target(&others), &others)).map(|(sent, _)| sent);
             prop_assert!(without != Some(with.clone()), "{name} of {members:?}");
         }
     }

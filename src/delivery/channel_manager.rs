@@ -1,0 +1,358 @@
+//! Asks Apple's servers about the broadcast channels of a lane's app: on the thread of who asks,
+//! one request at a time.
+
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use rustls::ClientConfig;
+use ureq::Agent;
+
+use super::credential::{Credential, Credentials, Trouble};
+use crate::lane::Target;
+use crate::moment::{self, Moment};
+use crate::net::resolve::Resolver;
+use crate::net::transport::{self, HttpConnector};
+use crate::pasted;
+use crate::provider::apns::{self, ChannelNews, ChannelOrder, ChannelRequest};
+use crate::provider::{Answer, AnswerHead, Vendor as _, Verdict, Wait};
+use crate::push::LaneId;
+
+/// Manages the channels of one app in one environment.
+pub struct ChannelManager {
+    /// `https://host:port`.
+    base: String,
+    /// The app's bundle id.
+    bundle: Option<Arc<str>>,
+    tls: Arc<ClientConfig>,
+    resolver: Arc<Resolver>,
+    state: Mutex<ManagerState>,
+    /// Rung when a request has come to its end.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct ManagerState {
+    /// Whether a request is under way.
+    is_busy: bool,
+    /// What keeps a connection for a while, and when it was last used.
+    kept: Option<(Agent, Instant)>,
+}
+
+/// Why a request about channels came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoNews {
+    /// The lane has no bundle id.
+    NoBundle,
+    /// There is no auth token to be had.
+    NoCredential,
+    /// Others of the lane were under way for too long.
+    Busy,
+    /// Apple has refused it.
+    Refused(Box<Answer>),
+    /// No answer came, for that reason, or none that Apple documents.
+    Unanswered {
+        /// Why.
+        why: String,
+        /// Whether none came in time.
+        is_late: bool,
+    },
+}
+
+impl ChannelManager {
+    /// The one at that address (`https://host:port`), for the app of that bundle id.
+    pub fn new(
+        base: String,
+        bundle: Option<Arc<str>>,
+        tls: Arc<ClientConfig>,
+        resolver: Arc<Resolver>,
+    ) -> Self {
+        Self {
+            base,
+            bundle,
+            tls,
+            resolver,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Asks, and waits for what comes of it; a second time where Apple wants another connection or
+    /// another auth token.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing came of it.
+    pub fn ask(
+        &self,
+        order: ChannelOrder<'_>,
+        lane: LaneId,
+        credentials: &Credentials,
+    ) -> Result<ChannelNews, NoNews> {
+        let bundle = self.bundle.as_deref().ok_or(NoNews::NoBundle)?;
+        let turn = self.turn().ok_or(NoNews::Busy)?;
+        let request = order.request(bundle);
+        let mut said = None;
+        for _ in 0..REQUESTS_MAX {
+            let used = credentials.current(lane, Moment::now());
+            let used = used.ok_or(NoNews::NoCredential)?;
+            let response = turn.exchange(&request, used.authorization())?;
+            let ManagerResponse {
+                status,
+                channel,
+                body,
+                ..
+            } = &response;
+            if (200..300).contains(status) {
+                let news = order.news(*status, channel.as_deref(), body.as_bytes());
+                let why = || {
+                    format!(
+                        "{} answered {status}, and not as Apple documents it",
+                        self.base
+                    )
+                };
+                return news.ok_or_else(|| NoNews::Unanswered {
+                    why: why(),
+                    is_late: false,
+                });
+            }
+            let answer = response.refusal();
+            let again = self.reported(&answer, (lane, credentials), &used);
+            said = Some(answer);
+            if !again {
+                break;
+            }
+            turn.forget_connection();
+        }
+        // Each round leaves one.
+        Err(said.map_or(NoNews::Busy, |answer| NoNews::Refused(Box::new(answer))))
+    }
+
+    /// Tells the credential what was said of it. Whether another try may come to more.
+    fn reported(
+        &self,
+        answer: &Answer,
+        (lane, credentials): (LaneId, &Credentials),
+        used: &Credential,
+    ) -> bool {
+        let now = Moment::now();
+        let target = Target::named(&self.base);
+        if apns::Apns.was_renewed_too_soon(answer) {
+            credentials.report(lane, (Trouble::RenewedTooSoon, target), used, now);
+        }
+        let Verdict::Retry(again) = answer.verdict else {
+            return false;
+        };
+        if again.new_credential {
+            credentials.report(lane, (Trouble::Refused, target), used, now);
+        }
+        again.wait == Wait::Now
+    }
+
+    /// Closes a connection that has not been used for a while.
+    pub(super) fn rest(&self, now: Instant) {
+        let mut state = self.lock();
+        let is_old =
+            |(_, used): &(Agent, Instant)| now.saturating_duration_since(*used) >= KEPT_FOR;
+        if state.kept.as_ref().is_some_and(is_old) {
+            state.kept = None;
+        }
+    }
+
+    /// The turn of one request, if those before it end in time.
+    fn turn(&self) -> Option<ManagerTurn<'_>> {
+        let is_busy = |state: &mut ManagerState| state.is_busy;
+        let mut state = moment::wait_while(&self.ended, self.lock(), ANSWERED_WITHIN, is_busy);
+        if state.is_busy {
+            return None;
+        }
+        state.is_busy = true;
+        Some(ManagerTurn { manager: self })
+    }
+
+    fn agent(&self) -> Agent {
+        let mut state = self.lock();
+        let now = moment::now();
+        let kept = state.kept.take().map(|(agent, _)| agent);
+        let agent = kept.unwrap_or_else(|| {
+            let (tls, resolver) = (Arc::clone(&self.tls), Arc::clone(&self.resolver));
+            let connector = HttpConnector::new(tls, resolver, ANSWERED_WITHIN);
+            let config = transport::config().max_idle_connections(1).build();
+            transport::agent(connector, config)
+        });
+        state.kept = Some((agent.clone(), now));
+        agent
+    }
+
+    /// What is behind the lock is whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, ManagerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that is under way, until it is dropped.
+struct ManagerTurn<'a> {
+    manager: &'a ChannelManager,
+}
+
+impl Drop for ManagerTurn<'_> {
+    fn drop(&mut self) {
+        self.manager.lock().is_busy = false;
+        self.manager.ended.notify_one();
+    }
+}
+
+/// What came back.
+struct ManagerResponse {
+    status: u16,
+    channel: Option<Vec<u8>>,
+    retry_after: Option<Vec<u8>>,
+    /// Less the auth token.
+    body: String,
+}
+
+impl ManagerResponse {
+    fn refusal(&self) -> Answer {
+        let head = AnswerHead {
+            status: self.status,
+            retry_after: self.retry_after.as_deref(),
+            ..AnswerHead::default()
+        };
+        apns::answer(head, self.body.as_bytes(), Moment::now())
+    }
+}
+
+impl ManagerTurn<'_> {
+    fn forget_connection(&self) {
+        self.manager.lock().kept = None;
+    }
+
+    fn exchange(
+        &self,
+        asked: &ChannelRequest<'_>,
+        authorization: Option<&str>,
+    ) -> Result<ManagerResponse, NoNews> {
+        let url = format!("{}{}", self.manager.base, asked.path);
+        let request = Request::builder().method(asked.method).uri(&url);
+        let fields = [
+            ("authorization", authorization),
+            ("apns-channel-id", asked.channel),
+            (
+                "content-type",
+                asked.body.as_ref().map(|_| "application/json"),
+            ),
+        ];
+        let request = fields
+            .into_iter()
+            .fold(request, |request, (name, value)| match value {
+                Some(value) => request.header(name, value),
+                None => request,
+            });
+        let agent = self.manager.agent();
+        let unanswered = |error: ureq::Error| NoNews::Unanswered {
+            is_late: matches!(error, ureq::Error::Timeout(_)),
+            why: match error {
+                ureq::Error::Timeout(_) => {
+                    let secs = ANSWERED_WITHIN.as_secs();
+                    format!("{}: no answer within {secs} s", self.manager.base)
+                }
+                ureq::Error::Io(error) => format!("{}: {error}", self.manager.base),
+                error => format!("{}: {error}", self.manager.base),
+            },
+        };
+        let unfit = |error: http::Error| NoNews::Unanswered {
+            is_late: false,
+            why: format!("{}: {error}", self.manager.base),
+        };
+        let sent = match &asked.body {
+            Some(body) => agent.run(request.body(&**body).map_err(unfit)?),
+            None => agent.run(request.body(()).map_err(unfit)?),
+        };
+        let mut response = sent.map_err(unanswered)?;
+        let status = response.status().as_u16();
+        let field = |name| {
+            let value = response.headers().get(name);
+            value.map(|value| value.as_bytes().to_vec())
+        };
+        let [channel, retry_after] = ["apns-channel-id", "retry-after"].map(field);
+        let most = u64::try_from(CHANNELS_BODY_MAX).unwrap_or(u64::MAX);
+        let body = response.body_mut().with_config().limit(most);
+        let body = body.read_to_vec().map_err(unanswered)?;
+        let secrets: Vec<&str> = authorization.map(pasted::token_of).into_iter().collect();
+        Ok(ManagerResponse {
+            status,
+            channel,
+            retry_after,
+            body: pasted::without(&body, &secrets),
+        })
+    }
+}
+
+impl fmt::Debug for ChannelManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelManager")
+            .field("base", &self.base)
+            .field("bundle", &self.bundle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Our limit: for a request about channels to be answered, its connection included; and before, for
+/// those of the same lane that are under way.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Our limit: for how long a connection is kept for the next request about channels. Apple takes it
+/// ill if connections come and go.
+const KEPT_FOR: Duration = Duration::from_secs(30);
+
+/// Our limit: bytes of an answer about channels. An app has 10,000 channels at most, whose ids have
+/// 24 characters today.
+pub const CHANNELS_BODY_MAX: usize = 1024 * 1024;
+
+/// Requests for one question at most.
+const REQUESTS_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::idle_route;
+    use super::*;
+
+    fn manager(base: &str) -> ChannelManager {
+        let (bundle, resolver) = (Some("com.acme".into()), Arc::new(Resolver::system()));
+        let tls = idle_route().endpoint.tls;
+        ChannelManager::new(base.to_owned(), bundle, tls, resolver)
+    }
+
+    #[test]
+    fn a_connection_is_kept_for_a_while() {
+        let manager = manager("https://127.0.0.1:1");
+        manager.rest(moment::now());
+        let _agent = manager.agent();
+        let kept = || manager.lock().kept.is_some();
+        let used = moment::now();
+        manager.rest(used);
+        assert!(kept());
+        manager.rest(used + KEPT_FOR);
+        assert!(!kept());
+    }
+
+    #[test]
+    fn a_lane_has_one_request_under_way() {
+        let manager = manager("https://127.0.0.1:1");
+        let turn = manager.turn().unwrap();
+        assert!(manager.lock().is_busy);
+        drop(turn);
+        assert!(manager.turn().is_some());
+    }
+
+    #[test]
+    fn nobody_is_asked_about_the_channels_of_no_app() {
+        let manager = ChannelManager {
+            bundle: None,
+            ..manager("https://127.0.0.1:1")
+        };
+        let asked = manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate);
+        assert_eq!(asked, Err(NoNews::NoBundle));
+    }
+}
