@@ -398,7 +398,7 @@ fn each_key_reaches_those_who_go_by_it_and_touches_nothing_else() {
             assert_eq!(running.routes(), routes, "{key} = {value}: {lines:?}");
             running.reload(&[]);
             assert_eq!(running.settled_state(), before, "after {key} = {value}");
-            walked.insert(key);
+            walked.extend(changes.iter().map(|(key, _)| (*key).to_owned()));
         }
     }
     let all: BTreeSet<String> = all_keys().map(Key::path).collect();
