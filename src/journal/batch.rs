@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::index::Location;
-use super::notification::RecordHead;
+use super::notification::{RecordHead, SendTime};
+use super::schedule::Share;
 use super::{Attempts, KeptAnswer, frame, notification, record};
 use crate::push::{Accepted, End, LaneId};
 
@@ -17,6 +18,8 @@ pub(super) struct Group {
     answer: Option<(Duration, FrameSpan)>,
     /// The highest id of its pushes.
     pub(super) highest: u64,
+    /// What of it is scheduled.
+    pub(super) scheduled: Share,
 }
 
 /// A frame among others.
@@ -45,7 +48,7 @@ impl Group {
     ) -> Option<Self> {
         let mut group = Self::default();
         for accepted in accepted {
-            let tokens = accepted.parcel.count();
+            let (tokens, envelope) = (accepted.parcel.count(), &accepted.envelope);
             if tokens == 0 {
                 continue;
             }
@@ -56,12 +59,22 @@ impl Group {
             let head = RecordHead {
                 first_id: accepted.first_id.0,
                 tokens,
-                lane: accepted.envelope.lane,
+                lane: envelope.lane,
                 at: accepted.at.unix,
-                class: accepted.envelope.class,
+                class: envelope.class,
+                send: envelope
+                    .earliest
+                    .and_then(|_| SendTime::of(envelope, &accepted.parcel.note())),
             };
             group.highest = group.highest.max(head.last_id());
-            group.notifications.push((head, group.span_from(offset)));
+            let span = group.span_from(offset);
+            if head.send.is_some() {
+                group.scheduled = group.scheduled.and(Share {
+                    pushes: tokens.into(),
+                    bytes: span.len as u64,
+                });
+            }
+            group.notifications.push((head, span));
         }
         if let Some(kept) = answer {
             let offset = group.frames.len();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Look};
@@ -13,6 +13,7 @@ use super::outstanding::{Fed, Outstanding};
 use super::record::kind;
 use super::segment;
 use super::unread::{Unread, UnreadPiece};
+use crate::moment::Moment;
 use crate::push::{LaneId, PushId};
 
 /// The index and the files that its places are in.
@@ -42,11 +43,29 @@ impl SharedCatalogue {
     /// Reads the next pushes of a lane that are to be fed. One that the disk does not give
     /// comes later; one that is damaged is named.
     pub(super) fn feed(&self, lane: LaneId, max_pushes: usize, now: Instant) -> Fed {
+        let next = |catalogue: &mut Catalogue, room| catalogue.next(lane, room, now);
+        self.feed_by(lane, max_pushes, now, next)
+    }
+
+    /// Reads those of a lane next that are scheduled, and due by the wall clock.
+    pub(super) fn feed_due(&self, lane: LaneId, max_pushes: usize, now: Moment) -> Fed {
+        let second = second_of(now.unix);
+        let next = |catalogue: &mut Catalogue, room| catalogue.next_due(lane, room, second);
+        self.feed_by(lane, max_pushes, now.monotonic, next)
+    }
+
+    fn feed_by(
+        &self,
+        lane: LaneId,
+        max_pushes: usize,
+        now: Instant,
+        next: impl Fn(&mut Catalogue, usize) -> Option<ToRead>,
+    ) -> Fed {
         let mut fed = Fed::default();
         let mut room = max_pushes;
         while room > 0 {
             let mut catalogue = self.lock();
-            let Some(next) = catalogue.next(lane, room, now) else {
+            let Some(next) = next(&mut catalogue, room) else {
                 break;
             };
             // With its descriptor, a file can be read even if it is removed meanwhile.
@@ -86,6 +105,7 @@ impl SharedCatalogue {
         while room > 0 {
             let catalogue = self.lock();
             let Some((rest, next)) = catalogue.index.look(lane, from, room) else {
+                seen.iter_mut().for_each(Outstanding::begin);
                 return (seen, None);
             };
             let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
@@ -94,7 +114,38 @@ impl SharedCatalogue {
             room = room.saturating_sub(rest.pushes.len());
             seen.extend(file.and_then(|file| read_outstanding(&*file, &rest).ok().flatten()));
         }
+        seen.iter_mut().for_each(Outstanding::begin);
         (seen, Some(from))
+    }
+
+    /// Reads the notification of a push with all of its pushes that are outstanding; nothing if
+    /// there is none, or its record is damaged.
+    pub(super) fn peek(&self, id: PushId) -> io::Result<Option<Outstanding>> {
+        let catalogue = self.lock();
+        let Some(rest) = catalogue.index.rest_with(id.0) else {
+            return Ok(None);
+        };
+        let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
+        drop(catalogue);
+        read_from(file, |file| read_outstanding(file, &rest))
+    }
+
+    /// Takes back what of a notification is scheduled, or that push of it alone, if what is read
+    /// of it is meant. Nothing if that is not so, or none of it is scheduled.
+    pub(super) fn withdraw(
+        &self,
+        (id, is_alone): (PushId, bool),
+        is_meant: impl FnOnce(&Outstanding) -> bool,
+    ) -> io::Result<Option<Outstanding>> {
+        let Some(mut read) = self.peek(id)?.filter(is_meant) else {
+            return Ok(None);
+        };
+        let index = &mut self.lock().index;
+        let withdrawn = index.withdraw(read.first_id.0, is_alone.then_some(id.0));
+        Ok(withdrawn.map(|rest| {
+            read.pushes = rest.pushes;
+            read
+        }))
     }
 
     /// How many pushes of a lane are still to be fed.
@@ -156,6 +207,15 @@ impl Catalogue {
         Some(ToRead { rest, is_again })
     }
 
+    fn next_due(&mut self, lane: LaneId, room: usize, now: u32) -> Option<ToRead> {
+        if self.unread.is_full(lane) {
+            return None;
+        }
+        let rest = self.index.feed_due(lane, room, now)?;
+        let is_again = false;
+        Some(ToRead { rest, is_again })
+    }
+
     /// What of a piece is outstanding, if anything is.
     fn rest_of(&self, piece: UnreadPiece) -> Option<Rest> {
         let (from, to) = piece.tokens;
@@ -163,6 +223,11 @@ impl Catalogue {
         rest.pushes.retain(|(index, _)| *index <= to);
         (!rest.pushes.is_empty()).then_some(rest)
     }
+}
+
+/// The second of a time, by which what is scheduled is due.
+pub(super) fn second_of(unix: Duration) -> u32 {
+    u32::try_from(unix.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn piece_of(rest: &Rest) -> Option<UnreadPiece> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::batch::Group;
 use super::error::Refused;
 use super::inbox::{Contents, Inbox, Reply};
+use super::schedule::Share;
 use super::space::Space;
 use super::state::State;
 use super::store::{Store, StoreTrouble, WriteFailure};
@@ -44,6 +45,8 @@ pub(super) struct Flusher {
     inbox: Arc<Inbox>,
     policy: SyncPolicy,
     space: Space,
+    /// What may be scheduled.
+    share: Share,
     dir: String,
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
@@ -108,6 +111,10 @@ impl Flusher {
         Self {
             heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
+            share: Share {
+                pushes: settings.scheduled_max,
+                bytes: settings.scheduled_bytes,
+            },
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
             store,
@@ -209,6 +216,10 @@ impl Flusher {
             self.retry(now);
         }
         let before = self.store.written();
+        let work = Work {
+            requests: self.within_the_share(work.requests),
+            ..work
+        };
         let wants_room = !work.requests.is_empty();
         let mut kept = match wants_room
             .then(|| self.refusal(&work.requests, now))
@@ -238,6 +249,60 @@ impl Flusher {
         if let Err(trouble) = self.store.look() {
             let _state = self.trouble(trouble, now);
         }
+    }
+
+    /// Refuses requests whose pushes are to be sent later, and for which what is scheduled has no
+    /// room left; the others.
+    fn within_the_share(&self, requests: Vec<(Group, Reply)>) -> Vec<(Group, Reply)> {
+        if requests
+            .iter()
+            .all(|(group, _)| group.scheduled.pushes == 0)
+        {
+            return requests;
+        }
+        let mut scheduled = self.store.scheduled();
+        let fits = |(group, reply): (Group, Reply)| {
+            if group.scheduled.pushes == 0 {
+                return Some((group, reply));
+            }
+            let with_it = scheduled.and(group.scheduled);
+            if let Some(why) = self.over_the_share(with_it) {
+                refuse([reply], &Refused::whole(State::NoShare { why }));
+                return None;
+            }
+            scheduled = with_it;
+            Some((group, reply))
+        };
+        requests.into_iter().filter_map(fits).collect()
+    }
+
+    /// Why no more may be scheduled than before that, if so.
+    fn over_the_share(&self, with_it: Share) -> Option<String> {
+        let Share { pushes, bytes } = self.share;
+        let (free, needed) = (self.space.free(), self.space.needed().saturating_mul(2));
+        if with_it.pushes > pushes {
+            let text = format!(
+                "{} with these, and journal.scheduled_max is {pushes}; raise it, or cancel some",
+                with_it.pushes
+            );
+            return Some(text);
+        }
+        if with_it.bytes > bytes {
+            let text = format!(
+                "{} bytes with these, and journal.scheduled_bytes is {bytes}; raise it, or cancel \
+                 some",
+                with_it.bytes
+            );
+            return Some(text);
+        }
+        // Others are not to be refused for what can wait.
+        (self.space.is_known() && free < needed).then(|| {
+            format!(
+                "{free} bytes of the disk under {} are free, and nothing is scheduled with fewer \
+                 than {needed}; make room",
+                self.dir
+            )
+        })
     }
 
     /// Why requests are not taken, if they are not.
@@ -518,7 +583,8 @@ impl Flusher {
     /// Whether all that is outstanding was left behind, or never fed.
     fn has_told_all(&self) -> bool {
         let index = &self.store.catalogue().lock().index;
-        let untouched = index.all_unfed() + self.inbox.lock().left_behind;
+        let untouched =
+            index.all_unfed() + index.scheduled().pushes + self.inbox.lock().left_behind;
         self.left.is_empty() && self.settled.is_empty() && untouched >= index.outstanding()
     }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::notification::RecordHead;
+use super::schedule::{Schedule, Share};
 use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
 use crate::push::{LaneId, Node, PushClass};
 
@@ -32,11 +33,21 @@ pub(super) struct IndexEntry {
     pub(super) tokens: u32,
     lane: u16,
     class: PushClass,
-    /// Whether it was there when the journal was opened.
-    recovered: bool,
+    stage: Stage,
 }
 
 const _: () = assert!(size_of::<(u64, IndexEntry)>() == 32);
+
+/// How the pushes of a notification come to their lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Whoever had them accepted has them, or they were scheduled and are handed out.
+    Own,
+    /// They are fed, or were, in the order of ids: they were there when the journal was opened.
+    Recovered,
+    /// They are scheduled, or some of them.
+    Scheduled,
+}
 
 impl IndexEntry {
     pub(super) fn place(&self) -> Location {
@@ -78,6 +89,10 @@ pub(super) struct Index {
     answer_bytes: u64,
     /// By the numbers of the lanes that pushes have come for.
     feeds: BTreeMap<u16, LaneFeed>,
+    /// What is not to be sent yet.
+    pub(super) schedule: Schedule,
+    /// Bytes of the frames of that.
+    scheduled_bytes: u64,
 }
 
 /// What of a lane was outstanding when the journal was opened, and is to be fed.
@@ -161,10 +176,20 @@ impl Index {
         feed.map_or(0, |feed| feed.unfed)
     }
 
-    /// The lanes of which some are.
+    /// The lanes of which some are, or some are scheduled.
     pub(super) fn lanes_unfed(&self) -> Vec<LaneId> {
-        let feeds = self.feeds.values().filter(|feed| feed.unfed > 0);
+        let waits =
+            |feed: &&LaneFeed| feed.unfed > 0 || self.schedule.of_lane(feed.lane.number()) > 0;
+        let feeds = self.feeds.values().filter(waits);
         feeds.map(|feed| feed.lane).collect()
+    }
+
+    /// What is scheduled.
+    pub(super) fn scheduled(&self) -> Share {
+        Share {
+            pushes: self.schedule.pushes(),
+            bytes: self.scheduled_bytes,
+        }
     }
 
     /// The same of all lanes.
@@ -187,11 +212,16 @@ impl Index {
             tokens: head.tokens,
             lane: head.lane.number(),
             class: head.class,
-            recovered,
+            stage: match head.send {
+                Some(_) => Stage::Scheduled,
+                None if recovered => Stage::Recovered,
+                None => Stage::Own,
+            },
         };
         if head.tokens == 0 {
             return;
         }
+        self.unschedule(head.first_id);
         let feed = LaneFeed {
             lane: head.lane,
             from: u64::MAX,
@@ -202,6 +232,7 @@ impl Index {
         match self.entries.insert(head.first_id, entry) {
             Some(old) if old.tokens == head.tokens => {
                 self.live_bytes -= u64::from(old.len);
+                self.schedule(head);
                 return;
             }
             Some(old) => {
@@ -213,6 +244,40 @@ impl Index {
             None => {}
         }
         self.outstanding += u64::from(head.tokens);
+        self.schedule(head);
+    }
+
+    /// Schedules what of a notification is outstanding, if it is to be sent later.
+    fn schedule(&mut self, head: &RecordHead) {
+        let left = self.left_of(head.first_id, head.tokens);
+        let Some((entry, time)) = self.entries.get_mut(&head.first_id).zip(head.send) else {
+            return;
+        };
+        if left > 0 {
+            entry.stage = Stage::Scheduled;
+            self.scheduled_bytes += u64::from(entry.len);
+            self.schedule.put(head.first_id, entry.lane, time, left);
+        }
+    }
+
+    /// Has no more of a notification scheduled.
+    fn unschedule(&mut self, first_id: u64) {
+        if let Some(entry) = self.entries.get_mut(&first_id)
+            && entry.stage == Stage::Scheduled
+        {
+            entry.stage = Stage::Own;
+            self.scheduled_bytes = self.scheduled_bytes.saturating_sub(entry.len.into());
+            self.schedule.remove(first_id);
+        }
+    }
+
+    /// So many more pushes of a notification are scheduled no more, those before that index handed
+    /// out.
+    fn lessen(&mut self, first_id: u64, pushes: usize, from: u32) {
+        let pushes = u32::try_from(pushes).unwrap_or(u32::MAX);
+        if self.schedule.lessen(first_id, pushes, from) {
+            self.unschedule(first_id);
+        }
     }
 
     fn left_of(&self, first_id: u64, tokens: u32) -> u32 {
@@ -255,8 +320,11 @@ impl Index {
         }
         self.outstanding -= 1;
         self.attempts.remove(&id);
+        if !self.schedule.settle_withdrawn(id) && self.is_scheduled(first_id, index) {
+            self.lessen(first_id, 1, 0);
+        }
         if let Some(feed) = self.feeds.get_mut(&entry.lane)
-            && entry.recovered
+            && entry.stage == Stage::Recovered
             && id >= feed.from
         {
             feed.unfed = feed.unfed.saturating_sub(1);
@@ -267,6 +335,48 @@ impl Index {
             self.live_bytes -= u64::from(entry.len);
         }
         true
+    }
+
+    /// Whether a push is scheduled, unless it is taken back or settled.
+    fn is_scheduled(&self, first_id: u64, index: u32) -> bool {
+        let is_marked = |entry: &IndexEntry| entry.stage == Stage::Scheduled;
+        self.entries.get(&first_id).is_some_and(is_marked)
+            && self
+                .schedule
+                .get(first_id)
+                .is_some_and(|scheduled| index >= scheduled.from)
+    }
+
+    /// When a push is to be sent that is scheduled.
+    pub(super) fn send_time(&self, id: u64) -> Option<u32> {
+        let (first_id, _) = self.find(id)?;
+        let index = u32::try_from(id - first_id).ok()?;
+        let is_scheduled = self.is_scheduled(first_id, index)
+            && !self.is_settled(first_id, index)
+            && !self.schedule.is_withdrawn(id);
+        let scheduled = self.schedule.get(first_id)?;
+        is_scheduled.then_some(scheduled.time.at)
+    }
+
+    /// Takes back what of a notification is scheduled, or that push of it alone: it is handed out
+    /// by that, and nobody else has it. Its place and the indexes of its pushes; nothing if none is
+    /// scheduled any more.
+    pub(super) fn withdraw(&mut self, first_id: u64, only: Option<u64>) -> Option<Rest> {
+        let from = self.schedule.get(first_id)?.from;
+        let mut rest = self.rest(first_id, from)?;
+        let is_meant = |index: u32| only.is_none_or(|id| first_id + u64::from(index) == id);
+        rest.pushes.retain(|(index, _)| is_meant(*index));
+        for (index, _) in &rest.pushes {
+            self.schedule.withdraw(first_id + u64::from(*index));
+        }
+        self.lessen(first_id, rest.pushes.len(), 0);
+        (!rest.pushes.is_empty()).then_some(rest)
+    }
+
+    /// What of the notification of a push is outstanding.
+    pub(super) fn rest_with(&self, id: u64) -> Option<Rest> {
+        let (first_id, _) = self.find(id)?;
+        self.rest(first_id, 0)
     }
 
     /// Settles consecutive pushes; the ids that were outstanding are counted.
@@ -295,6 +405,7 @@ impl Index {
             lane: self.feeds.get(&entry.lane)?.lane,
             at: Duration::ZERO,
             class: entry.class,
+            send: None,
         })
     }
 
@@ -347,6 +458,10 @@ impl Index {
             entry.segment = to.segment;
             entry.offset = to.offset;
             self.live_bytes = self.live_bytes + u64::from(to.len) - u64::from(entry.len);
+            if entry.stage == Stage::Scheduled {
+                let others = self.scheduled_bytes.saturating_sub(entry.len.into());
+                self.scheduled_bytes = others + u64::from(to.len);
+            }
             entry.len = to.len;
         }
     }
@@ -374,13 +489,13 @@ impl Index {
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),
-            in_doubt: entry.recovered && self.doubt.covers(first_id),
+            in_doubt: entry.stage == Stage::Recovered && self.doubt.covers(first_id),
         };
         for index in from..entry.tokens {
             let id = first_id + u64::from(index);
             if self.is_settled(first_id, index) {
                 rest.settled.push(id);
-            } else {
+            } else if !self.schedule.is_withdrawn(id) {
                 let state = self.attempts.get(&id).copied().unwrap_or_default();
                 rest.pushes.push((index, state));
             }
@@ -397,7 +512,8 @@ impl Index {
             .collect()
     }
 
-    /// From now on everything that is there is to be fed, of all lanes or of those.
+    /// From now on everything that is there is to be fed, of all lanes or of those; what of it is
+    /// scheduled, at its time.
     pub(super) fn start_feeding(&mut self, only: Option<&[LaneId]>) {
         let numbers = |lanes: &[LaneId]| lanes.iter().map(|lane| lane.number()).collect();
         let only: Option<BTreeSet<u16>> = only.map(numbers);
@@ -408,12 +524,69 @@ impl Index {
         }
         let entries = self.entries.iter_mut();
         for (first_id, entry) in entries.filter(|(_, entry)| is_meant(entry.lane)) {
-            entry.recovered = true;
             let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
+            let left = entry.tokens.saturating_sub(settled);
+            if let Some(scheduled) = self.schedule.get(*first_id) {
+                // Some of it may have been handed out.
+                let time = scheduled.time;
+                self.schedule.put(*first_id, entry.lane, time, left);
+                continue;
+            }
+            entry.stage = Stage::Recovered;
             if let Some(feed) = self.feeds.get_mut(&entry.lane) {
-                feed.unfed += u64::from(entry.tokens.saturating_sub(settled));
+                feed.unfed += u64::from(left);
             }
         }
+    }
+
+    /// The notification of a lane that is due first, with at most `max` of its pushes, which are
+    /// handed out by that.
+    pub(super) fn feed_due(&mut self, lane: LaneId, max: usize, now: u32) -> Option<Rest> {
+        if max == 0 {
+            return None;
+        }
+        loop {
+            let first_id = self.schedule.due(lane.number(), now)?;
+            let from = self.schedule.get(first_id)?.from;
+            let mut rest = self.rest(first_id, from)?;
+            rest.pushes.truncate(max);
+            let next = rest.pushes.last().map(|(index, _)| index.saturating_add(1));
+            let Some(next) = next else {
+                // None is left, whatever was counted.
+                self.unschedule(first_id);
+                continue;
+            };
+            self.lessen(first_id, rest.pushes.len(), next);
+            return Some(rest);
+        }
+    }
+
+    /// Has notifications of a lane that are due counted with those that are to be fed in the order
+    /// of ids: of a lane that is not served, where they wait and expire. How many pushes that are;
+    /// at most `looks` notifications at a time.
+    pub(super) fn ripen(&mut self, lane: LaneId, now: u32, looks: usize) -> u64 {
+        let mut ripe = 0;
+        for _ in 0..looks {
+            let feed = self.feeds.get(&lane.number());
+            let from = feed.map_or(u64::MAX, |feed| feed.from);
+            let due = self.schedule.due(lane.number(), now);
+            // Behind that id some may be in somebody's hands still.
+            let Some(first_id) = due.filter(|first_id| *first_id >= from) else {
+                break;
+            };
+            self.unschedule(first_id);
+            let tokens = self.entries.get(&first_id).map_or(0, |entry| entry.tokens);
+            let left = self.left_of(first_id, tokens);
+            if let (Some(entry), Some(feed)) = (
+                self.entries.get_mut(&first_id),
+                self.feeds.get_mut(&lane.number()),
+            ) {
+                entry.stage = Stage::Recovered;
+                feed.unfed += u64::from(left);
+                ripe += u64::from(left);
+            }
+        }
+        ripe
     }
 
     /// The next notification to be fed to a lane, with at most `max` of its pushes.
@@ -437,7 +610,7 @@ impl Index {
     pub(super) fn look(&self, lane: LaneId, from: u64, max: usize) -> Option<(Rest, u64)> {
         let begun = self.find(from).map(|(first_id, _)| first_id);
         let entries = self.entries.range(begun.unwrap_or(from)..);
-        let mut mine = entries.filter(|(_, entry)| entry.recovered && entry.lane == lane.number());
+        let mut mine = entries.filter(|(_, entry)| entry.stage == Stage::Recovered && entry.lane == lane.number());
         let mut rest = mine.find_map(|(first_id, _)| {
             let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
             let rest = self.rest(*first_id, index)?;
@@ -518,6 +691,7 @@ mod tests {
             lane: LaneId::IOS,
             at: Duration::ZERO,
             class: PushClass::Bulk,
+            send: None,
         };
         index.insert(&head, PLACE, false);
         for id in [7, 8] {
@@ -545,6 +719,7 @@ mod tests {
                 lane,
                 at: Duration::ZERO,
                 class: PushClass::Bulk,
+                send: None,
             };
             index.insert(&head, PLACE, false);
         }

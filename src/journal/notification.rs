@@ -27,6 +27,7 @@
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -46,6 +47,36 @@ pub(super) struct RecordHead {
     pub(super) lane: LaneId,
     pub(super) at: Duration,
     pub(super) class: PushClass,
+    /// When it is to be sent, if that is not at once; what stands behind the begin says so.
+    pub(super) send: Option<SendTime>,
+}
+
+/// When a notification is to be sent that is scheduled, and by what it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SendTime {
+    /// The second since the Unix epoch before which it is not.
+    pub(super) at: u32,
+    /// What the identifier comes to that its caller has given it; another may come to the same.
+    pub(super) name: u32,
+}
+
+impl SendTime {
+    /// That of a notification, if it is scheduled.
+    pub(super) fn of(envelope: &Envelope, note: &Note<'_>) -> Option<Self> {
+        Some(Self {
+            at: envelope.earliest?.get(),
+            name: name_of(note.texts.identifier),
+        })
+    }
+}
+
+/// What an identifier comes to: the same in all of this process, and not kept beyond it.
+pub(super) fn name_of(identifier: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(identifier.as_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+    let name = hasher.finish() as u32;
+    name
 }
 
 /// The same with the number that the segment has for the lane.
@@ -243,13 +274,15 @@ impl NumberedHead {
     /// for by that number of tokens later.
     pub(super) fn read(bytes: &mut Bytes<'_>) -> Option<Self> {
         let (first_id, tokens) = (bytes.number()?, bytes.number32()?);
-        let number = bytes.number16()?;
+        let (number, at) = (bytes.number16()?, bytes.time()?);
+        let (class, send) = behind(bytes).unwrap_or_default();
         let head = RecordHead {
             first_id,
             tokens,
             lane: LaneId::IOS,
-            at: bytes.time()?,
-            class: class(bytes),
+            at,
+            class,
+            send,
         };
         let end = first_id.checked_add(tokens.into())?;
         let fits = end <= PushId::END && tokens as usize <= RECORD_MAX;
@@ -295,11 +328,17 @@ impl RecordBody {
     }
 }
 
-/// What goes before others, for whoever reads no more than the begin of a record; of one that
-/// cannot be read it does not matter.
-fn class(envelope: &Bytes<'_>) -> PushClass {
-    let read = read_envelope(&mut Bytes(envelope.0), LaneId::IOS);
-    read.map_or_else(PushClass::default, |read| read.class)
+/// What stands behind the begin of a record that says which goes first, and when; of one that cannot
+/// be read it does not matter: its pushes are fed at once, and fail.
+fn behind(begin: &Bytes<'_>) -> Option<(PushClass, Option<SendTime>)> {
+    let mut bytes = Bytes(begin.0);
+    let envelope = read_envelope(&mut bytes, LaneId::IOS)?;
+    let mut send_time = || {
+        read_content(&mut bytes)?;
+        SendTime::of(&envelope, &Note::read(&mut bytes, &[])?)
+    };
+    let send = envelope.earliest.and_then(|_| send_time());
+    Some((envelope.class, send))
 }
 
 fn read_envelope(bytes: &mut Bytes<'_>, lane: LaneId) -> Option<Envelope> {

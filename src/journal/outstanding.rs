@@ -1,5 +1,6 @@
 //! What is still to be pushed.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Attempts;
@@ -28,14 +29,34 @@ pub struct Outstanding {
 impl Outstanding {
     /// When it was accepted, on both clocks of a process that reads them now.
     ///
-    /// A time that the wall clock has not reached yet counts as now.
+    /// What is scheduled counts from its time. A time that the wall clock has not reached yet
+    /// counts as now.
     pub fn moment(&self, now: Moment) -> Moment {
-        let age = now.unix.saturating_sub(self.at);
+        let at = self.counts_from();
+        let age = now.unix.saturating_sub(at);
         Moment {
             monotonic: now.monotonic.checked_sub(age).unwrap_or(now.monotonic),
-            unix: self.at.min(now.unix),
+            unix: at.min(now.unix),
             ..now
         }
+    }
+
+    /// From when its lifetime counts, since 1970.
+    fn counts_from(&self) -> Duration {
+        let earliest = self.envelope.earliest.map_or(0, NonZeroU32::get);
+        self.at.max(Duration::from_secs(earliest.into()))
+    }
+
+    /// Has it count as accepted when it was to be sent, if it was scheduled: from then on it is
+    /// like any other.
+    pub(super) fn begin(&mut self) {
+        self.at = self.counts_from();
+        self.envelope.earliest = None;
+    }
+
+    /// Whether its time has not come yet.
+    pub fn is_scheduled(&self, now: Moment) -> bool {
+        self.envelope.earliest.is_some() && self.counts_from() > now.unix
     }
 
     /// The id of the push to a token.

@@ -29,6 +29,10 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Bytes of the disk that are left to settlements: with fewer free, nothing is accepted.
     pub reserve_bytes: u64,
+    /// Pushes that may be scheduled at a time, of all lanes together.
+    pub scheduled_max: u64,
+    /// Bytes of their records.
+    pub scheduled_bytes: u64,
     /// Whether [`Journal::hand`] is told of every push before its bytes leave: then it is known
     /// after a crash which pushes may have been sent.
     ///
@@ -46,6 +50,8 @@ impl Settings {
             sync: SyncPolicy::default(),
             segment_bytes: SEGMENT_BYTES,
             reserve_bytes: RESERVE_BYTES,
+            scheduled_max: SCHEDULED_MAX,
+            scheduled_bytes: SCHEDULED_BYTES,
             notes_handed: false,
             node: Node::default(),
         }
@@ -57,3 +63,10 @@ pub const SEGMENT_BYTES: u64 = 64 << 20;
 
 /// Reserve unless it is set: the settlements of some millions of pushes.
 pub const RESERVE_BYTES: u64 = 32 << 20;
+
+/// Pushes that may be scheduled unless it is set.
+pub const SCHEDULED_MAX: u64 = 1_000_000;
+
+/// Bytes of their records unless it is set: some hundreds for each, and less where one has many
+/// device tokens.
+pub const SCHEDULED_BYTES: u64 = 256 << 20;

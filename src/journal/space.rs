@@ -55,6 +55,11 @@ impl Space {
         self.looked = Some(now);
     }
 
+    /// Whether the disk was asked before.
+    pub(super) fn is_known(&self) -> bool {
+        self.looked.is_some()
+    }
+
     /// Bytes that are free, as far as is known.
     pub(super) fn free(&self) -> u64 {
         self.free

@@ -16,6 +16,12 @@ pub enum State {
         /// Bytes that must be free.
         needed: u64,
     },
+    /// It does, but for pushes that are to be sent later: what is scheduled has used its share up.
+    /// Said of such a request alone.
+    NoShare {
+        /// Which share, how much of it is used, and what is to be done.
+        why: String,
+    },
     /// The last write failed. It is tried again, and it takes pushes as soon as that works.
     Unwritable {
         /// Which file, and what the system says.
@@ -54,6 +60,9 @@ impl fmt::Display for State {
                 "the disk under the journal {dir} is full: {free} bytes are free, \
                  {needed} are needed; make room, nothing else is to be done"
             ),
+            Self::NoShare { why } => {
+                write!(f, "there is no room for pushes that are scheduled: {why}")
+            }
             Self::Unwritable { why } => {
                 write!(f, "the journal cannot be written: {why}; it is tried again")
             }

@@ -29,14 +29,16 @@ use std::time::Duration;
 #[cfg(test)]
 pub(super) use self::aside::ASIDE_MAX;
 pub(super) use self::carry::Carry;
+pub(super) use self::carry::LOOKS;
 #[cfg(test)]
-pub(super) use self::carry::{LOOKS, WORTHWHILE};
+pub(super) use self::carry::WORTHWHILE;
 pub(super) use self::opening::take_over;
 use super::batch::WriteBatch;
 use super::catalogue::SharedCatalogue;
 use super::disk::is_full;
 use super::files::{Files, JournalFile, Lock};
 use super::note::RefusedFrom;
+use super::schedule::Share;
 use super::segment::SEGMENT_HEAD;
 use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
 use crate::push::LaneId;
@@ -165,6 +167,11 @@ impl Store {
     /// Bytes of what is outstanding.
     pub(super) fn live_bytes(&self) -> u64 {
         self.catalogue.lock().index.live_bytes()
+    }
+
+    /// What of that is scheduled.
+    pub(super) fn scheduled(&self) -> Share {
+        self.catalogue.lock().index.scheduled()
     }
 
     /// Bytes that were written so far.

@@ -11,6 +11,7 @@ mod limits;
 mod reads;
 mod refused;
 mod rotation;
+mod scheduled;
 mod script;
 mod sent;
 mod spoilt;

@@ -1,5 +1,6 @@
 //! When callers are told, and when settlements are written.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -174,6 +175,8 @@ fn who_has_something_for_the_flusher_wakes_it() {
             catalogue: SharedCatalogue::default(),
             flusher: Mutex::default(),
             heartbeat: Heartbeat::new(moment::now()),
+            scheduled_max: 0,
+            notes_handed: AtomicBool::default(),
         });
         let (rests, is_resting) = crossbeam_channel::bounded(1);
         let flusher = thread::spawn(move || {

@@ -1,0 +1,222 @@
+//! What is scheduled: notifications that are not to be sent before a time of their own.
+//!
+//! Pure: no file, no clock, no thread. Times are of the wall clock, as their callers mean them: one
+//! that was set makes them come sooner or later.
+//!
+//! For each notification some 36 bytes beside its place in the index, in two trees: by its id, and
+//! by its time. Those of its pushes that are handed out, taken back or settled are no more in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::notification::SendTime;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    notifications: BTreeMap<u64, Scheduled>,
+    /// By the numbers of their lanes.
+    lanes: BTreeMap<u16, LaneSchedule>,
+    /// Pushes that were taken back, until that is written.
+    withdrawn: BTreeSet<u64>,
+}
+
+/// So many pushes, and the bytes of their records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) pushes: u64,
+    pub(super) bytes: u64,
+}
+
+impl Share {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            pushes: self.pushes.saturating_add(other.pushes),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+/// A notification that is scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scheduled {
+    pub(super) time: SendTime,
+    /// The index of the first device token whose push is not handed out.
+    pub(super) from: u32,
+    /// How many pushes are not handed out, taken back or settled; never 0.
+    left: u32,
+    pub(super) lane: u16,
+}
+
+const _: () = assert!(size_of::<Scheduled>() == 20);
+
+/// What of a lane is scheduled.
+#[derive(Debug, Default)]
+struct LaneSchedule {
+    /// By time and first id.
+    times: BTreeSet<(u32, u64)>,
+    pushes: u64,
+}
+
+impl Schedule {
+    /// Schedules so many pushes of a notification, in the place of what was known of it.
+    pub(super) fn put(&mut self, first_id: u64, lane: u16, time: SendTime, left: u32) {
+        self.remove(first_id);
+        if left == 0 {
+            return;
+        }
+        let scheduled = Scheduled {
+            time,
+            from: 0,
+            left,
+            lane,
+        };
+        self.notifications.insert(first_id, scheduled);
+        let of_lane = self.lanes.entry(lane).or_default();
+        of_lane.times.insert((time.at, first_id));
+        of_lane.pushes += u64::from(left);
+    }
+
+    /// Has no more of a notification.
+    pub(super) fn remove(&mut self, first_id: u64) {
+        let Some(gone) = self.notifications.remove(&first_id) else {
+            return;
+        };
+        if let Some(of_lane) = self.lanes.get_mut(&gone.lane) {
+            of_lane.times.remove(&(gone.time.at, first_id));
+            of_lane.pushes = of_lane.pushes.saturating_sub(gone.left.into());
+        }
+    }
+
+    /// What is scheduled of a notification.
+    pub(super) fn get(&self, first_id: u64) -> Option<&Scheduled> {
+        self.notifications.get(&first_id)
+    }
+
+    /// Notes that so many more pushes of a notification are not scheduled, those before that index
+    /// handed out; true if none of it is left.
+    pub(super) fn lessen(&mut self, first_id: u64, pushes: u32, from: u32) -> bool {
+        let Some(scheduled) = self.notifications.get_mut(&first_id) else {
+            return true;
+        };
+        scheduled.from = scheduled.from.max(from);
+        let fewer = pushes.min(scheduled.left);
+        scheduled.left -= fewer;
+        let (left, lane) = (scheduled.left, scheduled.lane);
+        if let Some(of_lane) = self.lanes.get_mut(&lane) {
+            of_lane.pushes = of_lane.pushes.saturating_sub(fewer.into());
+        }
+        if left == 0 {
+            self.remove(first_id);
+        }
+        left == 0
+    }
+
+    /// Takes note that a push is taken back: nobody is to send it.
+    pub(super) fn withdraw(&mut self, id: u64) {
+        self.withdrawn.insert(id);
+    }
+
+    /// Whether a push was taken back.
+    pub(super) fn is_withdrawn(&self, id: u64) -> bool {
+        self.withdrawn.contains(&id)
+    }
+
+    /// Forgets that a push was taken back, since it is settled; whether it was.
+    pub(super) fn settle_withdrawn(&mut self, id: u64) -> bool {
+        !self.withdrawn.is_empty() && self.withdrawn.remove(&id)
+    }
+
+    /// The notification of a lane whose time was first, if that has come.
+    pub(super) fn due(&self, lane: u16, now: u32) -> Option<u64> {
+        let (at, first_id) = self.lanes.get(&lane)?.times.first()?;
+        (*at <= now).then_some(*first_id)
+    }
+
+    /// When the next one of a lane is due.
+    pub(super) fn next(&self, lane: u16) -> Option<u32> {
+        let first = self.lanes.get(&lane)?.times.first()?;
+        Some(first.0)
+    }
+
+    /// How many pushes of a lane are scheduled.
+    pub(super) fn of_lane(&self, lane: u16) -> u64 {
+        self.lanes.get(&lane).map_or(0, |of_lane| of_lane.pushes)
+    }
+
+    /// How many pushes of all lanes are.
+    pub(super) fn pushes(&self) -> u64 {
+        self.lanes.values().map(|of_lane| of_lane.pushes).sum()
+    }
+
+    /// The notifications of that name with this id or a later one, and the id to go on from if
+    /// there may be more; at most `looks` are looked at.
+    pub(super) fn named(&self, name: u32, from: u64, looks: usize) -> (Vec<u64>, Option<u64>) {
+        let (mut found, mut looked) = (Vec::new(), 0);
+        for (first_id, scheduled) in self.notifications.range(from..) {
+            if looked == looks {
+                return (found, Some(*first_id));
+            }
+            looked += 1;
+            if scheduled.time.name == name {
+                found.push(*first_id);
+            }
+        }
+        (found, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: SendTime = SendTime { at: 100, name: 7 };
+
+    fn at(at: u32) -> SendTime {
+        SendTime { at, ..TIME }
+    }
+
+    #[test]
+    fn what_is_scheduled_is_due_in_the_order_of_its_time_and_none_before_it() {
+        let mut schedule = Schedule::default();
+        for (first_id, time) in [(10, 300), (20, 100), (30, 200)] {
+            schedule.put(first_id, 1, at(time), 2);
+        }
+        schedule.put(40, 2, at(50), 1);
+        assert_eq!((schedule.of_lane(1), schedule.pushes()), (6, 7));
+        assert_eq!((schedule.next(1), schedule.next(3)), (Some(100), None));
+        assert_eq!(
+            (schedule.due(1, 99), schedule.due(1, 100)),
+            (None, Some(20))
+        );
+        assert!(!schedule.lessen(20, 1, 1), "one is left");
+        assert_eq!(schedule.due(1, 250), Some(20));
+        assert!(schedule.lessen(20, 1, 2));
+        assert_eq!(schedule.due(1, 250), Some(30));
+        schedule.remove(30);
+        assert_eq!(
+            (schedule.due(1, 250), schedule.due(1, 300)),
+            (None, Some(10))
+        );
+        // Another time in the place of the one before.
+        schedule.put(10, 2, at(40), 1);
+        assert_eq!((schedule.of_lane(1), schedule.next(1)), (0, None));
+        assert_eq!((schedule.of_lane(2), schedule.next(2)), (2, Some(40)));
+        schedule.put(10, 2, at(40), 0);
+        assert_eq!((schedule.pushes(), schedule.get(10)), (1, None));
+    }
+
+    #[test]
+    fn those_of_a_name_are_found_a_part_at_a_time() {
+        let mut schedule = Schedule::default();
+        for first_id in 1..=10_u32 {
+            let time = SendTime {
+                at: 100,
+                name: first_id % 2,
+            };
+            schedule.put(first_id.into(), 1, time, 1);
+        }
+        assert_eq!(schedule.named(1, 0, 4), (vec![1, 3], Some(5)));
+        assert_eq!(schedule.named(1, 5, 10), (vec![5, 7, 9], None));
+    }
+}
