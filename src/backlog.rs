@@ -9,10 +9,11 @@
 //!
 //! What is accepted goes to its lane at once and is here besides. What an earlier process has left
 //! is claimed by the feeder, for the lanes as they have room; what has no lane stays unclaimed and
-//! expires here (`absent`). A push is noted when it was tried and is to be tried again, handed when
-//! its bytes are about to leave, settled once its line is in the push log, and released when this
-//! process will not come to it. Where it is at any time [`Whereabouts`] finds out, which also takes
-//! it out by hand.
+//! expires here (`absent`). What is scheduled is here alone, whoever has accepted it: the feeder
+//! claims it when the wall clock has come to its time, on room of its own (`scheduled`). A push is
+//! noted when it was tried and is to be tried again, handed when its bytes are about to leave,
+//! settled once its line is in the push log, and released when this process will not come to it.
+//! Where it is at any time [`Whereabouts`] finds out, which also takes it out by hand.
 //!
 //! # Who keeps it
 //!
@@ -47,8 +48,10 @@ mod feeder;
 pub(crate) mod fixture;
 mod last_lines;
 mod push_state;
+mod scheduled;
 mod whereabouts;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -94,8 +97,19 @@ pub struct Backlog {
     called_off: CalledOff,
     /// A lane has left pushes that are not counted as unclaimed.
     has_uncounted: AtomicBool,
+    /// Called when something was scheduled: who feeds it may be asleep.
+    bell: OnceLock<ScheduledBell>,
     #[cfg(test)]
     pub(crate) trap: fixture::Trap,
+}
+
+/// Wakes who feeds what is scheduled.
+struct ScheduledBell(Box<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for ScheduledBell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScheduledBell").finish_non_exhaustive()
+    }
 }
 
 impl Backlog {
@@ -164,9 +178,85 @@ impl Backlog {
     ) -> Result<(), Refused> {
         #[cfg(test)]
         self.trap.pass(accepted, answer)?;
-        let accepted = accepted.iter().map(AsRef::as_ref);
+        let kept = accepted.iter().map(AsRef::as_ref);
         let journal = self.journal();
-        journal.map_or(Ok(()), |journal| journal.append(accepted, answer))
+        journal.map_or(Ok(()), |journal| journal.append(kept, answer))?;
+        let mut accepted = accepted.iter();
+        if accepted.any(|accepted| accepted.envelope.earliest.is_some())
+            && let Some(ScheduledBell(ring)) = self.bell.get()
+        {
+            ring();
+        }
+        Ok(())
+    }
+
+    /// Has that called whenever something was scheduled; the first call counts.
+    fn on_scheduled(&self, ring: impl Fn() + Send + Sync + 'static) {
+        let _already_set = self.bell.set(ScheduledBell(Box::new(ring))).is_err();
+    }
+
+    /// Hands out pushes of one lane that are scheduled and due, in the order of their times: at
+    /// most `max_pushes`, each once. May wait for a disk.
+    fn claim_due(&self, lane: LaneId, max_pushes: usize, now: Moment) -> Fed {
+        let journal = self.journal();
+        journal.map_or_else(Fed::default, |journal| {
+            journal.feed_due(lane, max_pushes, now)
+        })
+    }
+
+    /// Counts what is scheduled for a lane that is not served as unclaimed, once it is due; how
+    /// much that is.
+    fn ripen(&self, lane: LaneId, now: Moment) -> u64 {
+        self.journal().map_or(0, |journal| journal.ripen(lane, now))
+    }
+
+    /// How many pushes of one lane are scheduled, and when the first of them is due, since the Unix
+    /// epoch.
+    pub fn scheduled(&self, lane: LaneId) -> (u64, Option<Duration>) {
+        let scheduled = self.journal().map(|journal| journal.scheduled(lane));
+        let (pushes, next) = scheduled.unwrap_or_default();
+        (pushes, next.map(|at| Duration::from_secs(at.into())))
+    }
+
+    /// How many pushes may be scheduled at a time, of all lanes together; none if nobody keeps
+    /// anything.
+    pub fn scheduled_max(&self) -> u64 {
+        self.journal().map_or(0, Journal::scheduled_max)
+    }
+
+    /// When a push is due that is scheduled, since the Unix epoch.
+    fn send_time(&self, id: PushId) -> Option<Duration> {
+        let at = self.journal()?.send_time(id)?;
+        Some(Duration::from_secs(at.into()))
+    }
+
+    /// Takes a push back that is scheduled: nobody sends it, and the caller settles it. May wait
+    /// for a disk; nothing if it is not scheduled, or cannot be read now.
+    fn withdraw(&self, id: PushId) -> Option<Outstanding> {
+        self.journal()?.withdraw(id).ok().flatten()
+    }
+
+    /// Takes back what is scheduled under an identifier, for the lanes that are meant, and gives it
+    /// to `each`, who settles it; how much of it cannot be read now, and is left. May wait for a
+    /// disk.
+    fn withdraw_named(
+        &self,
+        identifier: &str,
+        is_meant: impl Fn(LaneId) -> bool,
+        mut each: impl FnMut(Outstanding),
+    ) -> u64 {
+        let (mut from, mut unread) = (Some(PushId(0)), 0);
+        while let Some((journal, id)) = self.journal().zip(from) {
+            let (left, next) = journal.withdraw_named(identifier, &is_meant, id, &mut each);
+            unread += left;
+            from = next;
+        }
+        unread
+    }
+
+    /// Reads the notification of a push that is outstanding; nothing if it cannot be read now.
+    fn peek(&self, id: PushId) -> Option<Outstanding> {
+        self.journal()?.peek(id).ok().flatten()
     }
 
     /// Hands out pushes of one lane that an earlier process has left, with their contents, the

@@ -63,7 +63,7 @@ pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevaili
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
-pub use room::{Reservation, Room};
+pub use room::{Reservation, Room, RoomShare, SCHEDULED_QUEUES};
 pub use shared_outage::SharedOutage;
 pub use suspects::{Rebuff, Suspect};
 

@@ -26,6 +26,7 @@ pub use seam::{
     Addressing, AndroidStyle, Built, Draft, Fault, KINDS_MAX, NameAndValue, OWN_FIELDS_MAX,
     OwnField, Pings, SharedFields, Site, Targets, Unused, Vendor,
 };
+pub use shared::{SEND_AT_MAX, send_at};
 pub use value_schema::{SchemaMember, ValueSchema};
 
 /// Longest answer body that is looked into, in bytes; a longer one counts as unreadable.

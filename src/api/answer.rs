@@ -112,6 +112,7 @@ mod tests {
             notification_max,
             allows_empty_message: true,
             as_gaurun: false,
+            keeps_scheduled: true,
             apps: super::super::Apps::default(),
             check_token: |_, token| if token == "x" { Err("x") } else { Ok(()) },
             content: Box::new(|notification, _, _| Ok(Built::nothing(notification.lane))),

@@ -103,11 +103,17 @@ impl Backstage {
 
     /// The lines since the last call, in few words.
     pub(super) fn take_lines(&self) -> Vec<String> {
+        let lines = self.take_raw_lines();
+        lines.iter().map(|line| told(line.as_bytes())).collect()
+    }
+
+    /// The lines since the last call, as they are.
+    pub(super) fn take_raw_lines(&self) -> Vec<String> {
         assert!(self.logs.access.flush(Duration::from_secs(30)));
         let text = std::fs::read(&self.path).unwrap();
         let seen = self.seen.swap(text.len(), Ordering::SeqCst);
-        let lines = text[seen..].split(|byte| *byte == b'\n');
-        lines.filter(|line| !line.is_empty()).map(told).collect()
+        let new = String::from_utf8(text[seen..].to_vec()).unwrap();
+        new.lines().map(str::to_owned).collect()
     }
 }
 
@@ -200,6 +206,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         notification_max: 100,
         allows_empty_message: false,
         as_gaurun: false,
+        keeps_scheduled: true,
         apps: Apps::default(),
         check_token: |_, token| match token.strip_prefix("bad") {
             Some(_) => Err("bad device token"),

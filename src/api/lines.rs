@@ -1,6 +1,7 @@
 //! The lines of requests, and of pushes that no lane has yet or will have.
 
 use std::cell::RefCell;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::http1::head::Head;
@@ -92,7 +93,10 @@ impl Lines {
                     token: &token.text(),
                     ptime: Duration::ZERO,
                     error,
-                    tail: Tail::default(),
+                    tail: Tail {
+                        send_at: accepted.envelope.earliest.map(NonZeroU32::get),
+                        ..Tail::default()
+                    },
                 };
                 line::push(out, at, &push_line, &privacy);
                 if out.len() >= LINES_KEPT {

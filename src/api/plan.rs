@@ -5,6 +5,7 @@
 
 pub mod reasons;
 mod rejections;
+mod sending;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ pub struct Rules {
     pub allows_empty_message: bool,
     /// Whether callers get Gaurun's answers (`compatible_with`).
     pub as_gaurun: bool,
+    /// Whether a push can be kept that is to be sent later: not without a journal.
+    pub keeps_scheduled: bool,
     /// The lanes that a notification can name.
     pub apps: Apps,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
@@ -78,6 +81,14 @@ pub struct Planned {
     pub tokens: DeviceTokens,
     /// What is sent of it; `None` where its platform is disabled, for which it is logged.
     pub built: Option<Built>,
+}
+
+impl Planned {
+    /// Whether it is to be sent as soon as it can be.
+    fn is_at_once(&self) -> bool {
+        let built = self.built.as_ref();
+        built.is_some_and(|built| built.envelope.earliest.is_none())
+    }
 }
 
 /// Device tokens that no provider would take: the first of a request, and how many more there are.
@@ -128,11 +139,18 @@ impl Malformed {
 }
 
 impl Plan {
+    /// Pushes that are to be sent later, which no lane has to take now.
+    pub fn scheduled(&self) -> usize {
+        let planned = self.notifications.iter();
+        let scheduled = planned.filter(|planned| planned.built.is_some() && !planned.is_at_once());
+        scheduled.map(|planned| planned.tokens.len()).sum()
+    }
+
     /// How many pushes each lane would have to take; never none.
     pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
         let mut pushes = BTreeMap::new();
         let planned = self.notifications.iter();
-        for planned in planned.filter(|planned| planned.built.is_some()) {
+        for planned in planned.filter(|planned| planned.is_at_once()) {
             *pushes.entry(planned.notification.lane).or_default() += planned.tokens.len();
         }
         pushes
@@ -285,7 +303,7 @@ fn plan_one(
     }
     let is_enabled = enabled(lane);
     let mut unused = Unused::default();
-    let built = (rules.content)(&mut notification, planning.now, &mut unused);
+    let built = planning.build(&mut notification, &mut unused);
     // No push log has the push type: who reads the push from there learns by this that it needs no
     // message. The provider is not told, who would take it for said.
     let wakes = notification.message.is_empty() && &*notification.push_type == "background";

@@ -159,6 +159,9 @@ pub struct LaneStat {
     /// And this.
     #[serde(flatten)]
     pub credentials: Option<LaneCredentials>,
+    /// What is to be sent later, if anything is.
+    #[serde(flatten)]
+    pub scheduled: Option<ScheduledStat>,
 }
 
 /// What a lane proves itself with: which files and keys, nothing of what is in them.
@@ -175,6 +178,26 @@ pub struct LaneCredentials {
     /// What was in use before, while it is not known whether what is in use is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old_credential: Option<String>,
+}
+
+/// What is scheduled for a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ScheduledStat {
+    /// How many pushes are; those that are due and have found no room yet too.
+    pub scheduled: u64,
+    /// When the first of them is due, in seconds of Unix time.
+    pub next_scheduled: u64,
+}
+
+impl ScheduledStat {
+    /// So many pushes, the first for that time since the Unix epoch.
+    pub fn of((scheduled, next): (u64, Option<Duration>)) -> Option<Self> {
+        let next_scheduled = next?.as_secs();
+        Some(Self {
+            scheduled,
+            next_scheduled,
+        })
+    }
 }
 
 /// What there is to say of lanes, under their names and in the order of their numbers.
@@ -295,6 +318,7 @@ mod tests {
                         state: None,
                         tries: None,
                         credentials: None,
+                        scheduled: None,
                     },
                 ),
                 (
@@ -320,6 +344,7 @@ mod tests {
                             new_credential_reason: None,
                             old_credential: None,
                         }),
+                        scheduled: ScheduledStat::of((3, Some(Duration::from_secs(9)))),
                     },
                 ),
             ]),
@@ -333,7 +358,8 @@ mod tests {
              \"reason\": \"SERVICE_DISABLED\",\n  \"push\": 17,\n  \
              \"error\": \"the API is not enabled\",\n  \"attempts\": 7,\n  \
              \"retries\": 5,\n  \"credential\": \"key id OLD\",\n  \
-             \"new_credential\": \"key id NEW\"\n }\n}"
+             \"new_credential\": \"key id NEW\",\n  \
+             \"scheduled\": 3,\n  \"next_scheduled\": 9\n }\n}"
         );
     }
 

@@ -77,6 +77,13 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             state: "accepted",
             ..shown
         },
+        PushState::Scheduled { lane, at } => StateBody {
+            platform: lane.platform(),
+            state: "scheduled",
+            at: rfc3339(*at),
+            at_unix: Some(at.as_secs()),
+            ..shown
+        },
         PushState::InFlight { lane, attempt } => StateBody {
             platform: lane.platform(),
             state: "in flight",
@@ -138,6 +145,14 @@ mod tests {
             &PushState::Queued { lane },
             200,
             r#"{"id":17,"platform":"ios","state":"accepted"}"#,
+        );
+        check(
+            &PushState::Scheduled {
+                lane,
+                at: Duration::from_secs(1_795_336_102),
+            },
+            200,
+            r#"{"id":17,"platform":"ios","state":"scheduled","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
         );
         let attempt = 2;
         check(

@@ -97,7 +97,9 @@ impl Absent {
 
     /// What the operator is told of the pushes, if there are any.
     pub fn told(&self, backlog: &Backlog) -> Option<String> {
-        let unfed = Some(backlog.unclaimed(self.id)).filter(|unfed| *unfed > 0)?;
+        let unfed = backlog.unclaimed(self.id);
+        let unfed = unfed.saturating_add(backlog.scheduled(self.id).0);
+        let unfed = Some(unfed).filter(|unfed| *unfed > 0)?;
         let stay = count::of(unfed, "push to it stays", "pushes to it stay");
         let (id, lack) = (self.id, self.lack);
         let until = if lack == REMOVED {
@@ -125,8 +127,12 @@ impl Absent {
         (self.due, self.sweep, self.left) = (moment::now(), None, u64::MAX);
     }
 
-    /// Settles pushes whose time has passed, or some of them; when to go on, if any are left.
+    /// Settles pushes whose time has passed, or some of them; when to go on, if any are left. What
+    /// is scheduled and due is like the others from then on.
     pub fn settle(&mut self, backlog: &Backlog, now: Moment) -> Option<Instant> {
+        if backlog.ripen(self.id, now) > 0 {
+            self.look_again();
+        }
         let unsettled = backlog.unclaimed(self.id);
         if unsettled == 0 {
             return None;

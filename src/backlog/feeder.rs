@@ -1,10 +1,17 @@
-//! The thread that queues again what an earlier process has left, and settles what expires in the
-//! backlog for want of a lane.
+//! The thread that queues again what an earlier process has left, queues what is scheduled once its
+//! time has come, and settles what expires in the backlog for want of a lane.
 //!
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
-//! is less than half full.
+//! is less than half full. What is scheduled comes on room of its own, as much of it as that holds,
+//! so that a million pushes that are due in one second are fed as they are sent.
+//!
+//! The times of what is scheduled are of the wall clock, which may be set while everybody sleeps:
+//! as long as something is scheduled it is looked at every second.
+
+mod scheduled;
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -58,6 +65,8 @@ enum Word {
     Again(Vec<LaneId>, Sender<bool>),
     /// These are looked after.
     Keep(Absent),
+    /// Something was scheduled.
+    Scheduled,
     /// By what pushes expire whose lane is not served.
     Limits(Box<dyn Fn(LaneId) -> Limits + Send>),
     /// Nothing more is fed.
@@ -127,6 +136,11 @@ impl Feeder {
         }
         let heartbeat = feeding.heartbeat.clone();
         let (words, heard) = crossbeam_channel::unbounded();
+        let told = Sender::clone(&words);
+        feeding.backlog.on_scheduled(move || {
+            // After its end nothing is fed any more.
+            let _heard = told.send(Word::Scheduled).is_ok();
+        });
         let thread = std::thread::Builder::new()
             .name("feeder".to_owned())
             .spawn(move || {
@@ -210,13 +224,19 @@ impl Feeding {
                 self.hear(word);
             }
             self.heartbeat.busy(moment::now());
-            let fed = self.feed_lanes();
+            let now = Moment::now();
+            let fed = [self.feed_lanes(), self.feed_scheduled(now)];
             let backlog = &self.backlog;
             let absent = self.absent.iter_mut();
-            let due = absent.filter_map(|absent| absent.settle(backlog, Moment::now()));
+            let due = absent.filter_map(|absent| {
+                let due = absent.settle(backlog, Moment::now());
+                let ripe = scheduled::next_look(backlog.scheduled(absent.id()).1, now);
+                due.into_iter().chain(ripe).min()
+            });
             let now = moment::now();
             let latest = now + LONGEST_REST;
-            let due = due.chain(fed).min().unwrap_or(latest).min(latest);
+            let due = due.chain(fed.into_iter().flatten()).min();
+            let due = due.unwrap_or(latest).min(latest);
             self.heartbeat.rest(due);
             if due > now {
                 heard = match moment::receive_within(words, due - now) {
@@ -253,7 +273,7 @@ impl Feeding {
                     absent.set_limits(of(absent.id()));
                 }
             }
-            Word::Stop => {}
+            Word::Scheduled | Word::Stop => {}
         }
     }
 
@@ -270,7 +290,7 @@ impl Feeding {
             if let Some(room) = room(&to.lane, unfed) {
                 let called_off = self.backlog.called_off.lock();
                 let fed = self.backlog.claim(to.lane.id(), room.pushes());
-                if feed(to, room, fed, &called_off) {
+                if feed(to, room, fed, &called_off, Moment::now()) {
                     due = now;
                 }
             }
@@ -296,15 +316,20 @@ impl FedLane {
 fn room(lane: &Arc<Lane>, unfed: u64) -> Option<Reservation> {
     let half = (lane.room().capacity() / 2).max(1);
     let room = half
-        .saturating_sub(lane.room().outstanding())
+        .saturating_sub(lane.room().callers().outstanding())
         .min(AT_A_TIME);
     let room = room.min(usize::try_from(unfed).unwrap_or(room));
     (room > 0).then(|| lane.room().reserve(room)).flatten()
 }
 
 /// Queues what was fed, on that room; false if there was nothing.
-fn feed(to: &mut FedLane, mut room: Reservation, fed: Fed, called_off: &Meant) -> bool {
-    let now = Moment::now();
+fn feed(
+    to: &mut FedLane,
+    mut room: Reservation,
+    fed: Fed,
+    called_off: &Meant,
+    now: Moment,
+) -> bool {
     let FedLane {
         lane,
         settler,
@@ -398,9 +423,14 @@ fn settle_damaged(
         push::counted(damaged.len() as u64),
     );
     let (content, note) = (Content::default(), Note::default());
+    // By that they give back the room that they have.
+    let earliest = room.is_scheduled().then_some(NonZeroU32::MIN);
     for id in damaged {
         let accepted = Accepted {
-            envelope: Envelope::to(lane.id()),
+            envelope: Envelope {
+                earliest,
+                ..Envelope::to(lane.id())
+            },
             parcel: Parcel::new(&content, &note, &[""].into_iter().collect()),
             first_id: *id,
             at: now,

@@ -1,7 +1,9 @@
 //! A backlog for tests: over a journal in memory, and what happens before something is kept.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::{Backlog, Refused};
 use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
@@ -20,6 +22,36 @@ pub(crate) fn accepted(pushes: usize, now: Moment) -> Arc<Accepted> {
         PushId(7),
         now,
     ))
+}
+
+/// A notification of that name with so many pushes, which is to be sent so many seconds later.
+pub(super) fn scheduled(
+    (lane, first_id, pushes): (LaneId, u64, usize),
+    identifier: &str,
+    ahead: u64,
+    now: Moment,
+) -> Arc<Accepted> {
+    let mut notification = Notification::empty(lane);
+    notification.identifier = identifier.into();
+    let mut built = Built::nothing(lane);
+    let at = u32::try_from(now.unix.as_secs() + ahead).unwrap();
+    built.envelope.earliest = NonZeroU32::new(at);
+    let tokens = vec![DeviceToken::new("ab"); pushes];
+    Arc::new(provider::accept(
+        &notification,
+        &built,
+        tokens,
+        PushId(first_id),
+        now,
+    ))
+}
+
+/// That moment, by a wall clock that shows so many seconds more.
+pub(super) fn later(now: Moment, secs: u64) -> Moment {
+    Moment {
+        unix: now.unix + Duration::from_secs(secs),
+        ..now
+    }
 }
 
 /// The journal in these files, and what the last process has left in it.

@@ -71,8 +71,7 @@ fn token<'a>(backlog: &Backlog, id: PushId, read: &'a mut Option<Outstanding>) -
     let index = |of: &Outstanding| u32::try_from(id.0.checked_sub(of.first_id.0)?).ok();
     let has = |of: &Outstanding| index(of).is_some_and(|index| index < of.parcel.count());
     if !read.as_ref().is_some_and(has) {
-        let lane = backlog.lane_of(id);
-        *read = lane.and_then(|lane| backlog.look(lane, id, 1).0.pop());
+        *read = backlog.peek(id);
     }
     let found = read.as_ref();
     let token = found.and_then(|of| of.parcel.token(index(of)?));

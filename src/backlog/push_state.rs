@@ -12,6 +12,13 @@ pub enum PushState {
         /// Where it goes.
         lane: LaneId,
     },
+    /// The push is to be sent later: it waits in the backlog for its time.
+    Scheduled {
+        /// Where it goes.
+        lane: LaneId,
+        /// When, since the Unix epoch.
+        at: Duration,
+    },
     /// The push was sent and is not answered.
     InFlight {
         /// Where it goes.
@@ -42,9 +49,10 @@ impl PushState {
     /// The lane of the push, if that is known.
     pub fn lane(&self) -> Option<LaneId> {
         match self {
-            Self::Queued { lane } | Self::InFlight { lane, .. } | Self::Retrying { lane, .. } => {
-                Some(*lane)
-            }
+            Self::Queued { lane }
+            | Self::Scheduled { lane, .. }
+            | Self::InFlight { lane, .. }
+            | Self::Retrying { lane, .. } => Some(*lane),
             Self::Settling(ending) | Self::Settled(ending) => Some(ending.lane),
             Self::Unknown | Self::Unclear => None,
         }

@@ -1,11 +1,11 @@
-use super::fixture::{accepted, backlog_in, no_logs, open_in};
+use super::fixture::{accepted, backlog_in, later, no_logs, open_in, scheduled};
 use super::*;
 use crate::delivery::fixture::idle_lane;
 use crate::delivery::outcome::Settlement;
 use crate::delivery::reasons::PURGED;
 use crate::delivery::register::{Marks, Remembered};
 use crate::delivery::running_lane;
-use crate::journal::fixture::{Loss, MemoryFiles};
+use crate::journal::fixture::{Loss, MemoryFiles, ReadFault};
 use crate::lane::Lanes;
 use crate::live::Live;
 
@@ -147,6 +147,79 @@ fn what_delivery_tells_is_there_after_an_end_in_order_and_after_a_kill() {
     // What is left at the end alone is written at the end alone.
     assert_eq!(killed.0[0], ended[0]);
     assert_eq!(killed.0[2], ended[2]);
+}
+
+#[test]
+fn what_is_scheduled_is_shown_with_its_time_and_cancelled_before_it_wherever_its_lane_is() {
+    let (files, now) = (MemoryFiles::default(), Moment::now());
+    let backlog = Arc::new(backlog_in(&files));
+    let (register, logs) = (Arc::<Register>::default(), no_logs());
+    register.set_backlog(Arc::<Backlog>::clone(&backlog));
+    // One of the lanes is served, the other is not.
+    let mut lanes = Lanes::of([LaneId::IOS, LaneId::ANDROID]);
+    let served = idle_lane((LaneId::IOS, lanes.stats(LaneId::IOS)), 9, &logs, &register);
+    lanes.serve(LaneId::IOS, Some(Arc::clone(&served)));
+    let rung = Arc::new(AtomicBool::default());
+    let bell = Arc::clone(&rung);
+    backlog.on_scheduled(move || bell.store(true, Ordering::SeqCst));
+    backlog.accept(&[accepted(1, now)], None).unwrap();
+    assert!(!rung.load(Ordering::SeqCst));
+    let all = [
+        ((LaneId::IOS, 10, 3), "sale"),
+        ((LaneId::ANDROID, 20, 2), "sale"),
+        ((LaneId::IOS, 30, 1), "offer"),
+        ((LaneId::ANDROID, 40, 1), "offer"),
+    ];
+    let all = all.map(|(of, name)| scheduled(of, name, 1000, now));
+    backlog.accept(&all, None).unwrap();
+    assert!(rung.load(Ordering::SeqCst), "who sleeps is woken");
+    let whereabouts = Whereabouts {
+        lanes: Arc::new(Live::new(lanes)),
+        register: Arc::clone(&register),
+        backlog: Arc::clone(&backlog),
+        logs,
+    };
+    let at = later(now, 1000).unix.as_secs();
+    let shown = |id| match whereabouts.of(PushId(id), now) {
+        PushState::Scheduled { lane, at } => Some((lane, at.as_secs())),
+        _ => None,
+    };
+    assert_eq!(shown(11), Some((LaneId::IOS, at)));
+    assert_eq!(shown(20), Some((LaneId::ANDROID, at)));
+    let due = whereabouts.of(PushId(11), later(now, 1000));
+    assert_eq!(due, PushState::Queued { lane: LaneId::IOS });
+    for id in [11, 20] {
+        assert_eq!(whereabouts.purge_push(PushId(id)).unwrap().pushes, 1);
+        let PushState::Settled(ending) = whereabouts.of(PushId(id), now) else {
+            panic!("{id} has not ended");
+        };
+        assert_eq!((&*ending.reason, ending.end), (PURGED, "failed"));
+        let again = whereabouts.purge_push(PushId(id)).unwrap_err();
+        assert!(matches!(again, PushState::Settled(_)), "{again:?}");
+    }
+    let (apps, others) = ([Box::from("")], [Box::from("shop")]);
+    assert_eq!(whereabouts.purge("sale", Some(&others)).unwrap().pushes, 0);
+    let purged = whereabouts.purge("sale", Some(&apps)).unwrap();
+    assert_eq!((purged.pushes, purged.misses_scheduled), (3, false));
+    assert_eq!(backlog.scheduled(LaneId::IOS).0, 1);
+    // What cannot be read is told, and stays.
+    files.set_read_fault(Some(ReadFault::Fails(0..u64::MAX)));
+    assert!(whereabouts.purge("offer", None).unwrap().misses_scheduled);
+    assert!(whereabouts.purge_push(PushId(30)).is_err());
+    files.set_read_fault(None);
+    // Of what was cancelled nothing comes, nor does it come back.
+    let fed = |backlog: &Backlog| {
+        let fed = LaneId::DEFAULT_APP.map(|lane| backlog.claim_due(lane, 9, later(now, 1000)));
+        fed.map(|fed| {
+            fed.notifications
+                .iter()
+                .map(|of| of.first_id.0)
+                .sum::<u64>()
+        })
+    };
+    let _closed = backlog.close();
+    assert_eq!(fed(&backlog_in(&files.reboot(Loss::Nothing))), [30, 40]);
+    assert_eq!(served.lane.room().outstanding(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::scheduled::Canceller;
 use super::{Backlog, Ending, LINES_KEPT_WITHIN, PushState};
 use crate::delivery::register::{Register, Remembered};
 use crate::delivery::running_lane::RunningLane;
@@ -35,6 +36,8 @@ pub struct Purged {
     /// Whether those that wait in the journal for a platform to be enabled are not meant, since too
     /// many purges are remembered for them.
     pub misses_disabled: bool,
+    /// Whether some that are scheduled are left, since they cannot be read from the journal now.
+    pub misses_scheduled: bool,
 }
 
 /// Who might have a push.
@@ -89,8 +92,12 @@ impl Whereabouts {
         let of_apps: Vec<Option<&str>> = of_apps.unwrap_or_else(|| vec![None]);
         let now = Moment::now();
         let (mut purged, mut misses_disabled) = (0, false);
-        loop {
+        let misses_scheduled = loop {
             let lanes = self.lanes.get();
+            // First: what is claimed meanwhile is in its lane once no more is called off.
+            let takes_back = self.canceller(&lanes);
+            let (cancelled, unread) = takes_back.cancel_named(identifier, is_meant, now);
+            purged += cancelled;
             // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
             let called_off = &self.backlog.called_off;
             let is_lost = of_apps.iter().any(|app| {
@@ -106,16 +113,27 @@ impl Whereabouts {
             purged += serving.map(run).sum::<usize>();
             // A reload may have put a lane away that was served.
             if Arc::ptr_eq(&lanes, &self.lanes.get()) {
-                break;
+                break unread > 0;
             }
-        }
+        };
         if purged > 0 {
             ::log::info!("{} purged by hand", push::counted(purged as u64));
         }
         Ok(Purged {
             misses_disabled,
+            misses_scheduled,
             ..self.purged(purged, self.unread())
         })
+    }
+
+    /// Who takes back what is scheduled.
+    fn canceller<'a>(&'a self, lanes: &'a Lanes<RunningLane>) -> Canceller<'a> {
+        Canceller {
+            backlog: &self.backlog,
+            lanes,
+            logs: &self.logs,
+            register: &self.register,
+        }
     }
 
     /// Whether pushes may be left that are in no lane's hands yet. Those of a lane that is being
@@ -136,6 +154,12 @@ impl Whereabouts {
     pub fn purge_push(&self, id: PushId) -> Result<Purged, PushState> {
         let now = Moment::now();
         let lanes = self.lanes.get();
+        if self.canceller(&lanes).cancel(id, now) {
+            ::log::info!("push {id} cancelled by hand before its time");
+            return Ok(self.purged(1, 0));
+        }
+        // If it is being claimed just now, it is in its lane by then.
+        drop(self.backlog.called_off.lock());
         let purge = || {
             let waits = |running: &Arc<RunningLane>| running.purge().run_one(id, now);
             let is_held =
@@ -172,6 +196,7 @@ impl Whereabouts {
             unread,
             unkept: kept.err(),
             misses_disabled: false,
+            misses_scheduled: false,
         }
     }
 
@@ -215,6 +240,9 @@ impl Whereabouts {
             // It may have ended since it was looked for, and is remembered then.
             return self.at_rest(id, now).unwrap_or(PushState::Unknown);
         };
+        if let Some(at) = self.backlog.send_time(id).filter(|at| *at > now.unix) {
+            return PushState::Scheduled { lane, at };
+        }
         let lanes = self.lanes.get();
         let serving = lanes.get(lane).map(|running| Arc::clone(&running.lane));
         let found = Self::in_the_threads(id, serving.as_slice());

@@ -134,6 +134,15 @@ section! {
         "a bound that holds must leave room for a burst; memory is taken only for what waits",
     )
     .migrated(ByDefault);
+    /// Pushes that were scheduled and are due, which a lane holds at most beside the others.
+    pub scheduled_queues: NonZeroUsize = Key::number(
+        10_000,
+        (1, QUEUES_MAX),
+        "pushes",
+        "Pushes whose `send_at` has come that may wait or be in flight for each lane, beside \
+         `queues`: as many as callers' pushes have to wait for at most; the others wait in the \
+         journal",
+    );
     /// Notifications in one request at most.
     pub notification_max: NonZeroUsize = Key::number(
         100,

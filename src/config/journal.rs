@@ -6,7 +6,10 @@ use super::Environment;
 use super::document::Document;
 use super::key::InForce::AtStart;
 use super::key::Key;
-use super::keys::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use super::keys::{
+    SCHEDULED_BYTES_MAX, SCHEDULED_BYTES_MIN, SCHEDULED_MAX_MAX, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN,
+};
 use super::section::section;
 use super::value::{ToValue, Value};
 
@@ -43,6 +46,25 @@ section! {
         "bytes",
         "Size from which on a segment of the journal is followed by a new one, once it is also \
          twice the size of what is outstanding",
+    )
+    .in_force(AtStart);
+    /// Pushes that may be scheduled at a time.
+    pub scheduled_max: u64 = Key::number(
+        1_000_000,
+        (0, SCHEDULED_MAX_MAX),
+        "pushes",
+        "Pushes that may wait for their `send_at`, of all lanes together; a request that would \
+         make them more is answered 503, and no other is for them",
+    )
+    .in_force(AtStart);
+    /// Bytes that their records may have.
+    pub scheduled_bytes: u64 = Key::number(
+        256 * 1024 * 1024,
+        (SCHEDULED_BYTES_MIN, SCHEDULED_BYTES_MAX),
+        "bytes",
+        "Bytes of the journal that pushes may take that wait for their `send_at`; the disk is to \
+         have three times that for them, since what is outstanding is carried from segment to \
+         segment",
     )
     .in_force(AtStart);
     => parts:

@@ -26,6 +26,12 @@ pub(super) const MAX_BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub(super) const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 /// Bytes of a journal's segment at most: two of them are read at a start.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Pushes that may be scheduled at most: a hundred bytes each is the memory of a large host.
+pub(super) const SCHEDULED_MAX_MAX: u64 = 100_000_000;
+/// Bytes of what is scheduled at least: room for a request.
+pub(super) const SCHEDULED_BYTES_MIN: u64 = 1 << 20;
+/// Bytes of what is scheduled at most: all of it is carried each time that it was written anew.
+pub(super) const SCHEDULED_BYTES_MAX: u64 = 1 << 36;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
 pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
 /// Seconds before a first probe at most: what an operator mends should be seen within the hour.

@@ -75,6 +75,7 @@ fn credentials_alone_are_a_configuration() {
             workers: NonZeroUsize::new(6).unwrap(),
             provider_connections: None,
             queues: NonZeroUsize::new(1_000_000).unwrap(),
+            scheduled_queues: NonZeroUsize::new(10_000).unwrap(),
             notification_max: NonZeroUsize::new(100).unwrap(),
             pusher_max: None,
             shutdown_timeout: Duration::from_secs(10),
@@ -143,6 +144,8 @@ fn credentials_alone_are_a_configuration() {
             dir: PathBuf::from("/var/lib/sterna"),
             sync: Sync::Group,
             segment_bytes: 64 << 20,
+            scheduled_max: 1_000_000,
+            scheduled_bytes: 256 << 20,
         }),
         log: Log {
             hide_token: HideToken::No,
@@ -527,6 +530,8 @@ fn the_journal_is_in_the_state_directory_unless_it_is_said_where() {
             dir,
             sync,
             segment_bytes,
+            scheduled_max: 1_000_000,
+            scheduled_bytes: 256 << 20,
         })
     };
     let absent = expected("/var/lib/sterna", Sync::Group, 64 << 20);

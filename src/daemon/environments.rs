@@ -28,7 +28,8 @@ impl Daemon {
             };
             let lanes = self.lanes.get();
             let taken = lanes.get(id).map_or(0, |it| it.lane.room().outstanding()) as u64;
-            let outstanding = taken.saturating_add(self.backlog.unclaimed(id));
+            let waiting = [self.backlog.unclaimed(id), self.backlog.scheduled(id).0];
+            let outstanding = waiting.into_iter().fold(taken, u64::saturating_add);
             if outstanding > 0 {
                 let (was, section) = (was.word(), &old.section);
                 let wait = count::of(outstanding, "push waits", "pushes wait");

@@ -49,6 +49,8 @@ fn settings(dir: &Path, config: &config::Journal, core: &config::Core) -> journa
             config::Sync::Interval => SyncPolicy::Interval,
         },
         segment_bytes: config.segment_bytes,
+        scheduled_max: config.scheduled_max,
+        scheduled_bytes: config.scheduled_bytes,
         node: core.node,
         ..journal::Settings::new(dir)
     }
@@ -103,7 +105,10 @@ mod tests {
         let platforms =
             "[ios]\npem_cert_path = 'c.pem'\npem_key_path = 'k.pem'\n[android]\nenabled = false\n";
         let of = |core: &str, sync: &str| {
-            let journal = format!("dir = '/j'\nsync = '{sync}'\nsegment_bytes = 70000\n");
+            let journal = format!(
+                "dir = '/j'\nsync = '{sync}'\nsegment_bytes = 70000\n\
+                 scheduled_max = 7\nscheduled_bytes = 2000000\n"
+            );
             let text = format!("[core]\n{core}\n[journal]\n{journal}{platforms}");
             let environment = Environment::read();
             let parsed = Config::parse("", &text, Overrides::default(), &environment);
@@ -116,6 +121,7 @@ mod tests {
             (kept.node.to_string(), kept.segment_bytes),
             ("7".to_owned(), 70_000)
         );
+        assert_eq!((kept.scheduled_max, kept.scheduled_bytes), (7, 2_000_000));
         assert_eq!(
             (kept.sync, kept.notes_handed),
             (SyncPolicy::Interval, false)

@@ -36,6 +36,8 @@ pub enum Disposition {
 /// Why a push stays outstanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Obstacle {
+    /// It is scheduled, and its time has not come.
+    Scheduled,
     /// It goes to a topic, or to what else is no device token.
     NoDevice,
     /// Its line does not hold all of it, and nobody has said to send it all the same.
@@ -55,6 +57,10 @@ pub enum Obstacle {
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Scheduled => f.write_str(
+                "they are scheduled for later, and nothing is sent before its time: what is in a \
+                 journal its daemon sends, what is in push logs alone a recovery after that time",
+            ),
             Self::NoDevice => f.write_str(
                 "they go to a topic, a condition, an installation id or a broadcast channel, of \
                  whose pushes a push log has too little; push them anew if they are still wanted",
@@ -172,6 +178,11 @@ impl Judge {
         let Some(at) = push.at else {
             return Disposition::HeldBack(Obstacle::Zone);
         };
+        // Its lifetime counts from when it was to be sent.
+        let at = at.max(push.send_at.unwrap_or_default());
+        if push.send_at.is_some_and(|at| at > now.unix_secs()) {
+            return Disposition::HeldBack(Obstacle::Scheduled);
+        }
         let mut notification = push.notification.clone();
         let built = (self.content)(&mut notification, now, &mut Unused::default());
         let (mut built, error) = match built {

@@ -123,6 +123,7 @@ fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>) -> Sizing {
         workers: core.workers.get(),
         limit: Arc::clone(lanes.limit()),
         capacity: core.queues.get(),
+        scheduled: core.scheduled_queues.get(),
         streams: core.pusher_max.map(NonZeroU32::get),
         first_probe: core.probe_interval,
     }

@@ -348,6 +348,9 @@ impl Daemon {
         let (lane, core) = (&running.lane, &in_force.core);
         running.set_limits(limits(in_force, lane.id()));
         lane.room().set_capacity(core.queues.get());
+        lane.room()
+            .scheduled()
+            .set_capacity(core.scheduled_queues.get());
         lane.holding().set_first_probe(core.probe_interval);
         // A rate that stays goes on as it is, without another ramp.
         let pace = rate(in_force, lane.id());

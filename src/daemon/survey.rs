@@ -96,6 +96,11 @@ impl Survey {
             *held += outstanding.pushes.len() as u64;
             return;
         };
+        if outstanding.is_scheduled(now) {
+            let held = self.held.entry(Obstacle::Scheduled).or_default();
+            *held += outstanding.pushes.len() as u64;
+            return;
+        }
         for (push, _) in resume(outstanding, &mut Weak::new(), now) {
             if policy::expired(&push, limits, now).is_some() {
                 self.expired += 1;

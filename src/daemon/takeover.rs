@@ -16,9 +16,11 @@ use crate::backlog::{Backlog, Closed, Feeder};
 use crate::config::{self, Config};
 use crate::delivery::register::Register;
 use crate::delivery::running_lane::{self, RunningLane};
-use crate::journal::{Fault, Journal, Recovered, SEGMENT_BYTES};
+use crate::journal::{Fault, Journal, Recovered, SCHEDULED_BYTES, SCHEDULED_MAX, SEGMENT_BYTES};
 use crate::lane::Lanes;
 use crate::log::{Destination, Logs};
+use crate::moment::Moment;
+use crate::push::LaneId;
 use crate::signal::Signal;
 
 /// A journal that nobody else has. Dropping it gives it back as it was.
@@ -45,6 +47,8 @@ impl Takeover {
                 dir: dir.clone(),
                 sync: config::Sync::Group,
                 segment_bytes: SEGMENT_BYTES,
+                scheduled_max: SCHEDULED_MAX,
+                scheduled_bytes: SCHEDULED_BYTES,
             },
         };
         let (journal, recovered) = journal_opening::take_over(&settings, &config.core).map_err(
@@ -112,6 +116,12 @@ impl Takeover {
     }
 }
 
+/// Whether something of a lane is scheduled whose time has come.
+fn is_due(journal: &Journal, lane: LaneId, now: Moment) -> bool {
+    let next = journal.scheduled(lane).1;
+    next.is_some_and(|at| u64::from(at) <= now.unix_secs())
+}
+
 /// The lanes at work.
 struct LanesAtWork {
     backlog: Arc<Backlog>,
@@ -132,8 +142,9 @@ impl LanesAtWork {
         let logs = open_logs(config, &Destination::Stderr)?;
         let register = Arc::<Register>::default();
         let mut lanes = lane_making::none(config);
+        let now = Moment::now();
         for (lane, limits) in enabled(config, max_age) {
-            if journal.unfed(lane) > 0
+            if (journal.unfed(lane) > 0 || is_due(&journal, lane, now))
                 && let Some(settings) = config.lane(lane)
             {
                 let parts = (directory, &logs, &register);
@@ -159,7 +170,11 @@ impl LanesAtWork {
 
     fn is_done(&self) -> bool {
         let is_empty = |running: &Arc<RunningLane>| running.lane.room().outstanding() == 0;
-        let is_fed = |lane: &Arc<RunningLane>| self.backlog.unclaimed(lane.id()) == 0;
+        let now = Moment::now().unix;
+        let is_fed = |lane: &Arc<RunningLane>| {
+            let next = self.backlog.scheduled(lane.id()).1;
+            self.backlog.unclaimed(lane.id()) == 0 && next.is_none_or(|at| at > now)
+        };
         // What is fed has its room before.
         let is_sent = self.lanes.serving().all(|it| is_fed(it) && is_empty(it));
         is_sent || self.backlog.failure().is_some()

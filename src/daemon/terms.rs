@@ -26,6 +26,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             notification_max: config.core.notification_max.get(),
             allows_empty_message: config.core.allows_empty_message,
             as_gaurun: config.core.is_like_gaurun,
+            keeps_scheduled: config.journal.is_some(),
             apps: apps(config),
             check_token: check_device_token,
             content: Box::new(content_of(sites(config))),

@@ -62,6 +62,7 @@ pub(crate) fn idle_lane(
         limit: Arc::default(),
         workers: 0,
         capacity,
+        scheduled: capacity,
         streams: None,
         first_probe: Duration::from_secs(30),
     };

@@ -30,8 +30,10 @@ pub struct Sizing {
     pub workers: usize,
     /// What bounds those of all lanes together.
     pub limit: Arc<ConnectionLimit>,
-    /// Pushes that it holds at most.
+    /// Pushes that it holds at most, beside those that were scheduled.
     pub capacity: usize,
+    /// Pushes that were scheduled and are due, which it holds at most.
+    pub scheduled: usize,
     /// Streams in flight on a connection at most, if not only the provider limits them.
     pub streams: Option<u32>,
     /// How long a refused credential rests before it is tried again first.
@@ -68,6 +70,7 @@ impl RunningLane {
         register: &Arc<Register>,
     ) -> Arc<Self> {
         let lane = Lane::counting(id, sizing.capacity, sizing.workers, stats);
+        lane.room().scheduled().set_capacity(sizing.scheduled);
         sizing.limit.join(&lane);
         if let Some(streams) = sizing.streams {
             lane.set_stream_limit(usize::try_from(streams).unwrap_or(usize::MAX));

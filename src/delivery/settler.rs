@@ -255,7 +255,7 @@ impl Settler {
         }
         self.lane.room().leave_behind();
         if self.sinks.register.leave(push, self.waits(due, now), now) {
-            self.sinks.tally.left += 1;
+            self.sinks.tally.leave(push);
             return;
         }
         self.settle(push, policy::left_at_shutdown(push), now);

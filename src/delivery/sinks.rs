@@ -48,7 +48,22 @@ pub(super) struct Tally {
     /// Pushes that are to be sent again after one.
     pub(super) retries: usize,
     /// Left to the next start.
-    pub(super) left: usize,
+    left: usize,
+    /// How many of those that ended or are left were scheduled.
+    scheduled: usize,
+}
+
+impl Tally {
+    /// Counts a push that is left to the next start.
+    pub(super) fn leave(&mut self, push: &Push) {
+        self.left += 1;
+        self.part_with(push);
+    }
+
+    /// A push is no more in its lane.
+    fn part_with(&mut self, push: &Push) {
+        self.scheduled += usize::from(push.envelope().earliest.is_some());
+    }
 }
 
 impl Sinks {
@@ -101,6 +116,7 @@ impl Sinks {
                 maybe_sent: push.maybe_sent || push.in_doubt,
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
                 fcm_name: settlement.message_name.as_deref(),
+                send_at: None,
             },
         };
         self.line.clear();
@@ -117,6 +133,7 @@ impl Sinks {
             self.error.extend_from_slice(&self.line);
             self.tally.failed += 1;
         }
+        self.tally.part_with(push);
         // It says nothing that the push's id does not; the other is for who reads the log.
         settlement.apns_id = None;
         settlement.apns_unique_id = None;
@@ -154,8 +171,9 @@ impl Sinks {
         if settled > 0 {
             stats.succeeded(tally.succeeded as u64);
             stats.failed(tally.failed as u64);
-            self.lane.room().settled(settled);
         }
-        self.lane.room().settled(tally.left);
+        let (room, parted) = (self.lane.room(), settled + tally.left);
+        room.settled(parted.saturating_sub(tally.scheduled));
+        room.scheduled().settled(tally.scheduled);
     }
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use super::index::Location;
-use super::notification::{RecordHead, SendTime};
-use super::schedule::Share;
+use super::notification::RecordHead;
+use super::schedule::{ScheduledLoad, SendTime};
 use super::{Attempts, KeptAnswer, frame, notification, record};
 use crate::push::{Accepted, End, LaneId};
 
@@ -19,7 +19,7 @@ pub(super) struct Group {
     /// The highest id of its pushes.
     pub(super) highest: u64,
     /// What of it is scheduled.
-    pub(super) scheduled: Share,
+    pub(super) scheduled: ScheduledLoad,
 }
 
 /// A frame among others.
@@ -69,7 +69,7 @@ impl Group {
             group.highest = group.highest.max(head.last_id());
             let span = group.span_from(offset);
             if head.send.is_some() {
-                group.scheduled = group.scheduled.and(Share {
+                group.scheduled = group.scheduled.and(ScheduledLoad {
                     pushes: tokens.into(),
                     bytes: span.len as u64,
                 });

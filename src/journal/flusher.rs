@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::batch::Group;
 use super::error::Refused;
 use super::inbox::{Contents, Inbox, Reply};
-use super::schedule::Share;
+use super::scheduled_share::ScheduledShare;
 use super::space::Space;
 use super::state::State;
 use super::store::{Store, StoreTrouble, WriteFailure};
@@ -45,8 +45,7 @@ pub(super) struct Flusher {
     inbox: Arc<Inbox>,
     policy: SyncPolicy,
     space: Space,
-    /// What may be scheduled.
-    share: Share,
+    share: ScheduledShare,
     dir: String,
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
@@ -111,10 +110,7 @@ impl Flusher {
         Self {
             heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
-            share: Share {
-                pushes: settings.scheduled_max,
-                bytes: settings.scheduled_bytes,
-            },
+            share: ScheduledShare::new(settings),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
             store,
@@ -266,7 +262,7 @@ impl Flusher {
                 return Some((group, reply));
             }
             let with_it = scheduled.and(group.scheduled);
-            if let Some(why) = self.over_the_share(with_it) {
+            if let Some(why) = self.share.refusal(with_it, &self.space, &self.dir) {
                 refuse([reply], &Refused::whole(State::NoShare { why }));
                 return None;
             }
@@ -274,35 +270,6 @@ impl Flusher {
             Some((group, reply))
         };
         requests.into_iter().filter_map(fits).collect()
-    }
-
-    /// Why no more may be scheduled than before that, if so.
-    fn over_the_share(&self, with_it: Share) -> Option<String> {
-        let Share { pushes, bytes } = self.share;
-        let (free, needed) = (self.space.free(), self.space.needed().saturating_mul(2));
-        if with_it.pushes > pushes {
-            let text = format!(
-                "{} with these, and journal.scheduled_max is {pushes}; raise it, or cancel some",
-                with_it.pushes
-            );
-            return Some(text);
-        }
-        if with_it.bytes > bytes {
-            let text = format!(
-                "{} bytes with these, and journal.scheduled_bytes is {bytes}; raise it, or cancel \
-                 some",
-                with_it.bytes
-            );
-            return Some(text);
-        }
-        // Others are not to be refused for what can wait.
-        (self.space.is_known() && free < needed).then(|| {
-            format!(
-                "{free} bytes of the disk under {} are free, and nothing is scheduled with fewer \
-                 than {needed}; make room",
-                self.dir
-            )
-        })
     }
 
     /// Why requests are not taken, if they are not.

@@ -5,12 +5,16 @@
 //! One entry for each notification, 32 bytes, in a tree; a set of bits more for one with several
 //! tokens of which some are settled. The contents stay on the disk.
 
+mod bits;
+mod scheduled;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+use self::bits::Bits;
 use super::notification::RecordHead;
-use super::schedule::{Schedule, Share};
+use super::schedule::Schedule;
 use super::{ANSWERS_BYTES_MAX, Attempts, KEEP_ANSWERS};
 use crate::push::{LaneId, Node, PushClass};
 
@@ -33,14 +37,14 @@ pub(super) struct IndexEntry {
     pub(super) tokens: u32,
     lane: u16,
     class: PushClass,
-    stage: Stage,
+    stage: EntryStage,
 }
 
 const _: () = assert!(size_of::<(u64, IndexEntry)>() == 32);
 
 /// How the pushes of a notification come to their lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum EntryStage {
     /// Whoever had them accepted has them, or they were scheduled and are handed out.
     Own,
     /// They are fed, or were, in the order of ids: they were there when the journal was opened.
@@ -118,39 +122,6 @@ impl Doubt {
     }
 }
 
-/// A set of token indexes.
-#[derive(Debug)]
-struct Bits {
-    count: u32,
-    words: Box<[u64]>,
-}
-
-impl Bits {
-    fn new(len: u32) -> Self {
-        Self {
-            count: 0,
-            words: vec![0; len.div_ceil(u64::BITS) as usize].into(),
-        }
-    }
-
-    fn has(&self, index: u32) -> bool {
-        let word = self.words.get((index / u64::BITS) as usize);
-        word.is_some_and(|word| word >> (index % u64::BITS) & 1 == 1)
-    }
-
-    /// False if it is there already, or out of range.
-    fn set(&mut self, index: u32) -> bool {
-        let Some(word) = self.words.get_mut((index / u64::BITS) as usize) else {
-            return false;
-        };
-        let bit = 1 << (index % u64::BITS);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        self.count += u32::from(is_new);
-        is_new
-    }
-}
-
 impl Index {
     /// Outstanding pushes.
     pub(super) fn outstanding(&self) -> u64 {
@@ -184,14 +155,6 @@ impl Index {
         feeds.map(|feed| feed.lane).collect()
     }
 
-    /// What is scheduled.
-    pub(super) fn scheduled(&self) -> Share {
-        Share {
-            pushes: self.schedule.pushes(),
-            bytes: self.scheduled_bytes,
-        }
-    }
-
     /// The same of all lanes.
     pub(super) fn all_unfed(&self) -> u64 {
         self.feeds.values().map(|feed| feed.unfed).sum()
@@ -213,9 +176,9 @@ impl Index {
             lane: head.lane.number(),
             class: head.class,
             stage: match head.send {
-                Some(_) => Stage::Scheduled,
-                None if recovered => Stage::Recovered,
-                None => Stage::Own,
+                Some(_) => EntryStage::Scheduled,
+                None if recovered => EntryStage::Recovered,
+                None => EntryStage::Own,
             },
         };
         if head.tokens == 0 {
@@ -245,39 +208,6 @@ impl Index {
         }
         self.outstanding += u64::from(head.tokens);
         self.schedule(head);
-    }
-
-    /// Schedules what of a notification is outstanding, if it is to be sent later.
-    fn schedule(&mut self, head: &RecordHead) {
-        let left = self.left_of(head.first_id, head.tokens);
-        let Some((entry, time)) = self.entries.get_mut(&head.first_id).zip(head.send) else {
-            return;
-        };
-        if left > 0 {
-            entry.stage = Stage::Scheduled;
-            self.scheduled_bytes += u64::from(entry.len);
-            self.schedule.put(head.first_id, entry.lane, time, left);
-        }
-    }
-
-    /// Has no more of a notification scheduled.
-    fn unschedule(&mut self, first_id: u64) {
-        if let Some(entry) = self.entries.get_mut(&first_id)
-            && entry.stage == Stage::Scheduled
-        {
-            entry.stage = Stage::Own;
-            self.scheduled_bytes = self.scheduled_bytes.saturating_sub(entry.len.into());
-            self.schedule.remove(first_id);
-        }
-    }
-
-    /// So many more pushes of a notification are scheduled no more, those before that index handed
-    /// out.
-    fn lessen(&mut self, first_id: u64, pushes: usize, from: u32) {
-        let pushes = u32::try_from(pushes).unwrap_or(u32::MAX);
-        if self.schedule.lessen(first_id, pushes, from) {
-            self.unschedule(first_id);
-        }
     }
 
     fn left_of(&self, first_id: u64, tokens: u32) -> u32 {
@@ -324,7 +254,7 @@ impl Index {
             self.lessen(first_id, 1, 0);
         }
         if let Some(feed) = self.feeds.get_mut(&entry.lane)
-            && entry.stage == Stage::Recovered
+            && entry.stage == EntryStage::Recovered
             && id >= feed.from
         {
             feed.unfed = feed.unfed.saturating_sub(1);
@@ -335,48 +265,6 @@ impl Index {
             self.live_bytes -= u64::from(entry.len);
         }
         true
-    }
-
-    /// Whether a push is scheduled, unless it is taken back or settled.
-    fn is_scheduled(&self, first_id: u64, index: u32) -> bool {
-        let is_marked = |entry: &IndexEntry| entry.stage == Stage::Scheduled;
-        self.entries.get(&first_id).is_some_and(is_marked)
-            && self
-                .schedule
-                .get(first_id)
-                .is_some_and(|scheduled| index >= scheduled.from)
-    }
-
-    /// When a push is to be sent that is scheduled.
-    pub(super) fn send_time(&self, id: u64) -> Option<u32> {
-        let (first_id, _) = self.find(id)?;
-        let index = u32::try_from(id - first_id).ok()?;
-        let is_scheduled = self.is_scheduled(first_id, index)
-            && !self.is_settled(first_id, index)
-            && !self.schedule.is_withdrawn(id);
-        let scheduled = self.schedule.get(first_id)?;
-        is_scheduled.then_some(scheduled.time.at)
-    }
-
-    /// Takes back what of a notification is scheduled, or that push of it alone: it is handed out
-    /// by that, and nobody else has it. Its place and the indexes of its pushes; nothing if none is
-    /// scheduled any more.
-    pub(super) fn withdraw(&mut self, first_id: u64, only: Option<u64>) -> Option<Rest> {
-        let from = self.schedule.get(first_id)?.from;
-        let mut rest = self.rest(first_id, from)?;
-        let is_meant = |index: u32| only.is_none_or(|id| first_id + u64::from(index) == id);
-        rest.pushes.retain(|(index, _)| is_meant(*index));
-        for (index, _) in &rest.pushes {
-            self.schedule.withdraw(first_id + u64::from(*index));
-        }
-        self.lessen(first_id, rest.pushes.len(), 0);
-        (!rest.pushes.is_empty()).then_some(rest)
-    }
-
-    /// What of the notification of a push is outstanding.
-    pub(super) fn rest_with(&self, id: u64) -> Option<Rest> {
-        let (first_id, _) = self.find(id)?;
-        self.rest(first_id, 0)
     }
 
     /// Settles consecutive pushes; the ids that were outstanding are counted.
@@ -458,7 +346,7 @@ impl Index {
             entry.segment = to.segment;
             entry.offset = to.offset;
             self.live_bytes = self.live_bytes + u64::from(to.len) - u64::from(entry.len);
-            if entry.stage == Stage::Scheduled {
+            if entry.stage == EntryStage::Scheduled {
                 let others = self.scheduled_bytes.saturating_sub(entry.len.into());
                 self.scheduled_bytes = others + u64::from(to.len);
             }
@@ -489,7 +377,7 @@ impl Index {
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),
-            in_doubt: entry.stage == Stage::Recovered && self.doubt.covers(first_id),
+            in_doubt: entry.stage == EntryStage::Recovered && self.doubt.covers(first_id),
         };
         for index in from..entry.tokens {
             let id = first_id + u64::from(index);
@@ -532,61 +420,11 @@ impl Index {
                 self.schedule.put(*first_id, entry.lane, time, left);
                 continue;
             }
-            entry.stage = Stage::Recovered;
+            entry.stage = EntryStage::Recovered;
             if let Some(feed) = self.feeds.get_mut(&entry.lane) {
                 feed.unfed += u64::from(left);
             }
         }
-    }
-
-    /// The notification of a lane that is due first, with at most `max` of its pushes, which are
-    /// handed out by that.
-    pub(super) fn feed_due(&mut self, lane: LaneId, max: usize, now: u32) -> Option<Rest> {
-        if max == 0 {
-            return None;
-        }
-        loop {
-            let first_id = self.schedule.due(lane.number(), now)?;
-            let from = self.schedule.get(first_id)?.from;
-            let mut rest = self.rest(first_id, from)?;
-            rest.pushes.truncate(max);
-            let next = rest.pushes.last().map(|(index, _)| index.saturating_add(1));
-            let Some(next) = next else {
-                // None is left, whatever was counted.
-                self.unschedule(first_id);
-                continue;
-            };
-            self.lessen(first_id, rest.pushes.len(), next);
-            return Some(rest);
-        }
-    }
-
-    /// Has notifications of a lane that are due counted with those that are to be fed in the order
-    /// of ids: of a lane that is not served, where they wait and expire. How many pushes that are;
-    /// at most `looks` notifications at a time.
-    pub(super) fn ripen(&mut self, lane: LaneId, now: u32, looks: usize) -> u64 {
-        let mut ripe = 0;
-        for _ in 0..looks {
-            let feed = self.feeds.get(&lane.number());
-            let from = feed.map_or(u64::MAX, |feed| feed.from);
-            let due = self.schedule.due(lane.number(), now);
-            // Behind that id some may be in somebody's hands still.
-            let Some(first_id) = due.filter(|first_id| *first_id >= from) else {
-                break;
-            };
-            self.unschedule(first_id);
-            let tokens = self.entries.get(&first_id).map_or(0, |entry| entry.tokens);
-            let left = self.left_of(first_id, tokens);
-            if let (Some(entry), Some(feed)) = (
-                self.entries.get_mut(&first_id),
-                self.feeds.get_mut(&lane.number()),
-            ) {
-                entry.stage = Stage::Recovered;
-                feed.unfed += u64::from(left);
-                ripe += u64::from(left);
-            }
-        }
-        ripe
     }
 
     /// The next notification to be fed to a lane, with at most `max` of its pushes.
@@ -610,7 +448,9 @@ impl Index {
     pub(super) fn look(&self, lane: LaneId, from: u64, max: usize) -> Option<(Rest, u64)> {
         let begun = self.find(from).map(|(first_id, _)| first_id);
         let entries = self.entries.range(begun.unwrap_or(from)..);
-        let mut mine = entries.filter(|(_, entry)| entry.stage == Stage::Recovered && entry.lane == lane.number());
+        let mut mine = entries.filter(|(_, entry)| {
+            entry.stage == EntryStage::Recovered && entry.lane == lane.number()
+        });
         let mut rest = mine.find_map(|(first_id, _)| {
             let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
             let rest = self.rest(*first_id, index)?;

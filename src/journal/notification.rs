@@ -27,12 +27,12 @@
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 
-use std::hash::{DefaultHasher, Hasher as _};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::frame::RECORD_MAX;
 use super::lanes::SegmentLanes;
+use super::schedule::SendTime;
 use crate::encoding::{Bytes, put_bytes, put_number, put_time};
 use crate::push::{
     Accepted, Content, DeviceTokens, Envelope, LaneId, Lifetime, Note, Parcel, PushClass, PushId,
@@ -49,34 +49,6 @@ pub(super) struct RecordHead {
     pub(super) class: PushClass,
     /// When it is to be sent, if that is not at once; what stands behind the begin says so.
     pub(super) send: Option<SendTime>,
-}
-
-/// When a notification is to be sent that is scheduled, and by what it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SendTime {
-    /// The second since the Unix epoch before which it is not.
-    pub(super) at: u32,
-    /// What the identifier comes to that its caller has given it; another may come to the same.
-    pub(super) name: u32,
-}
-
-impl SendTime {
-    /// That of a notification, if it is scheduled.
-    pub(super) fn of(envelope: &Envelope, note: &Note<'_>) -> Option<Self> {
-        Some(Self {
-            at: envelope.earliest?.get(),
-            name: name_of(note.texts.identifier),
-        })
-    }
-}
-
-/// What an identifier comes to: the same in all of this process, and not kept beyond it.
-pub(super) fn name_of(identifier: &str) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(identifier.as_bytes());
-    #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
-    let name = hasher.finish() as u32;
-    name
 }
 
 /// The same with the number that the segment has for the lane.
@@ -328,8 +300,8 @@ impl RecordBody {
     }
 }
 
-/// What stands behind the begin of a record that says which goes first, and when; of one that cannot
-/// be read it does not matter: its pushes are fed at once, and fail.
+/// What stands behind the begin of a record that says which goes first, and when; of one that
+/// cannot be read it does not matter: its pushes are fed at once, and fail.
 fn behind(begin: &Bytes<'_>) -> Option<(PushClass, Option<SendTime>)> {
     let mut bytes = Bytes(begin.0);
     let envelope = read_envelope(&mut bytes, LaneId::IOS)?;

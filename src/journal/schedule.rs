@@ -7,8 +7,37 @@
 //! by its time. Those of its pushes that are handed out, taken back or settled are no more in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher as _};
 
-use super::notification::SendTime;
+use crate::push::{Envelope, Note};
+
+/// When a notification is to be sent that is scheduled, and by what it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SendTime {
+    /// The second since the Unix epoch before which it is not.
+    pub(super) at: u32,
+    /// What the identifier comes to that its caller has given it; another may come to the same.
+    pub(super) name: u32,
+}
+
+impl SendTime {
+    /// That of a notification, if it is scheduled.
+    pub(super) fn of(envelope: &Envelope, note: &Note<'_>) -> Option<Self> {
+        Some(Self {
+            at: envelope.earliest?.get(),
+            name: name_of(note.texts.identifier),
+        })
+    }
+}
+
+/// What an identifier comes to: the same in all of this process, and not kept beyond it.
+pub(super) fn name_of(identifier: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(identifier.as_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "half of it is enough")]
+    let name = hasher.finish() as u32;
+    name
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -22,12 +51,12 @@ pub(super) struct Schedule {
 
 /// So many pushes, and the bytes of their records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Share {
+pub(super) struct ScheduledLoad {
     pub(super) pushes: u64,
     pub(super) bytes: u64,
 }
 
-impl Share {
+impl ScheduledLoad {
     /// Both together.
     pub(super) fn and(self, other: Self) -> Self {
         Self {

@@ -38,7 +38,7 @@ use super::catalogue::SharedCatalogue;
 use super::disk::is_full;
 use super::files::{Files, JournalFile, Lock};
 use super::note::RefusedFrom;
-use super::schedule::Share;
+use super::schedule::ScheduledLoad;
 use super::segment::SEGMENT_HEAD;
 use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
 use crate::push::LaneId;
@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// What of that is scheduled.
-    pub(super) fn scheduled(&self) -> Share {
+    pub(super) fn scheduled(&self) -> ScheduledLoad {
         self.catalogue.lock().index.scheduled()
     }
 

@@ -1,5 +1,8 @@
 //! How many pushes a lane holds, and how many it may.
 //!
+//! What was scheduled has room of its own: however much of it is due, callers' pushes have as much
+//! room as without it.
+//!
 //! Pure: a few counters.
 
 use std::sync::Arc;
@@ -8,19 +11,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The room of a lane: each of its pushes holds some of it until it is settled.
 #[derive(Debug)]
 pub struct Room {
-    capacity: AtomicUsize,
-    outstanding: AtomicUsize,
+    callers: RoomShare,
+    scheduled: RoomShare,
     left_behind: AtomicUsize,
 }
 
-impl Room {
-    /// Room for so many pushes.
-    pub fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
+/// A part of a lane's room.
+#[derive(Debug)]
+pub struct RoomShare {
+    capacity: AtomicUsize,
+    outstanding: AtomicUsize,
+}
+
+impl RoomShare {
+    fn new(capacity: usize) -> Self {
+        Self {
             capacity: AtomicUsize::new(capacity),
             outstanding: AtomicUsize::new(0),
-            left_behind: AtomicUsize::new(0),
-        })
+        }
     }
 
     /// Pushes that there is room for.
@@ -38,8 +46,7 @@ impl Room {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    /// Reserves room for so many pushes, all or nothing.
-    pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
+    fn reserve(&self, pushes: usize) -> bool {
         let capacity = self.capacity();
         let taken = |outstanding: usize| {
             let sum = outstanding.checked_add(pushes);
@@ -47,17 +54,83 @@ impl Room {
         };
         self.outstanding
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
-            .ok()?;
-        Some(Reservation {
-            room: Arc::clone(self),
-            pushes,
-        })
+            .is_ok()
     }
 
     /// So many pushes were settled; their room is free again.
     pub fn settled(&self, pushes: usize) {
         let before = self.outstanding.fetch_sub(pushes, Ordering::Relaxed);
         debug_assert!(before >= pushes, "settled more than was outstanding");
+    }
+}
+
+impl Room {
+    /// Room for so many pushes, and as many that were scheduled as are usual.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            callers: RoomShare::new(capacity),
+            scheduled: RoomShare::new(SCHEDULED_QUEUES),
+            left_behind: AtomicUsize::new(0),
+        })
+    }
+
+    /// Pushes that there is room for, beside those that were scheduled.
+    pub fn capacity(&self) -> usize {
+        self.callers.capacity()
+    }
+
+    /// Changes how many pushes there is room for; those that are there beyond that stay.
+    pub fn set_capacity(&self, capacity: usize) {
+        self.callers.set_capacity(capacity);
+    }
+
+    /// The room of pushes that were scheduled.
+    pub fn scheduled(&self) -> &RoomShare {
+        &self.scheduled
+    }
+
+    /// The room of all others.
+    pub fn callers(&self) -> &RoomShare {
+        &self.callers
+    }
+
+    /// Pushes that are there: reserved, ready, on the shelf or in flight; those that were scheduled
+    /// too.
+    pub fn outstanding(&self) -> usize {
+        let scheduled = self.scheduled.outstanding();
+        self.callers.outstanding().saturating_add(scheduled)
+    }
+
+    /// Reserves room for so many pushes, all or nothing.
+    pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
+        self.reserve_in(pushes, false)
+    }
+
+    /// Reserves room for so many pushes that were scheduled, all or nothing.
+    pub fn reserve_scheduled(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
+        self.reserve_in(pushes, true)
+    }
+
+    fn reserve_in(self: &Arc<Self>, pushes: usize, is_scheduled: bool) -> Option<Reservation> {
+        let reserved = self.share(is_scheduled).reserve(pushes);
+        reserved.then(|| Reservation {
+            room: Arc::clone(self),
+            is_scheduled,
+            pushes,
+        })
+    }
+
+    fn share(&self, is_scheduled: bool) -> &RoomShare {
+        if is_scheduled {
+            &self.scheduled
+        } else {
+            &self.callers
+        }
+    }
+
+    /// So many pushes were settled that were not scheduled; their room is free again.
+    pub fn settled(&self, pushes: usize) {
+        self.callers.settled(pushes);
     }
 
     /// One more push is settled unsent because the daemon ends.
@@ -72,15 +145,24 @@ impl Room {
     }
 }
 
+/// Pushes of a lane that were scheduled and are due, waiting or in flight, unless it is set.
+pub const SCHEDULED_QUEUES: usize = 10_000;
+
 /// Room for pushes in a lane. Dropping it gives the room back.
 #[derive(Debug)]
 #[must_use]
 pub struct Reservation {
     room: Arc<Room>,
+    is_scheduled: bool,
     pushes: usize,
 }
 
 impl Reservation {
+    /// Whether it is for pushes that were scheduled.
+    pub fn is_scheduled(&self) -> bool {
+        self.is_scheduled
+    }
+
     /// Pushes that it has room for.
     pub fn pushes(&self) -> usize {
         self.pushes
@@ -108,7 +190,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.pushes > 0 {
-            self.room.settled(self.pushes);
+            self.room.share(self.is_scheduled).settled(self.pushes);
         }
     }
 }
@@ -132,5 +214,21 @@ mod tests {
         room.leave_behind();
         room.settled(1);
         assert_eq!((room.outstanding(), room.left_behind()), (0, 1));
+    }
+
+    #[test]
+    fn what_was_scheduled_takes_no_room_from_others_nor_they_from_it() {
+        let room = Room::new(2);
+        room.scheduled().set_capacity(3);
+        let scheduled = room.reserve_scheduled(3).unwrap();
+        assert!(room.reserve_scheduled(1).is_none());
+        let others = room.reserve(2).unwrap();
+        assert!(room.reserve(1).is_none());
+        assert_eq!((room.outstanding(), room.callers().outstanding()), (5, 2));
+        scheduled.occupy();
+        drop(others);
+        assert_eq!((room.outstanding(), room.scheduled().outstanding()), (3, 3));
+        room.scheduled().settled(3);
+        assert_eq!(room.outstanding(), 0);
     }
 }

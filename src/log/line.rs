@@ -10,7 +10,7 @@
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,
-//!  "apns_unique_id":…,]
+//!  "apns_unique_id":…,"send_at":…,]
 //!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]
 //!  [,"target":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
@@ -133,6 +133,8 @@ pub struct Tail<'a> {
     pub accepted: Option<&'a str>,
     /// What FCM calls the message that it took.
     pub fcm_name: Option<&'a str>,
+    /// The second since the Unix epoch before which a push that was accepted is not sent.
+    pub send_at: Option<u32>,
 }
 
 /// Appends the line of a push, less what `privacy` hides.
@@ -295,6 +297,10 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
     }
     if let Some(id) = tail.apns_unique_id {
         text(out, ",\"apns_unique_id\":", id);
+    }
+    if let Some(at) = tail.send_at {
+        key(out, ",\"send_at\":");
+        unsigned(out, at.into());
     }
 }
 

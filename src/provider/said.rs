@@ -131,16 +131,32 @@ impl<'a> SaidValue<'a> {
 
     /// Seconds since the Unix epoch, from a number or a time of RFC 3339.
     pub(super) fn unix_secs(&self) -> Result<u32, Fault> {
+        self.unix_time().map(|(secs, _)| secs)
+    }
+
+    /// The first whole second since the Unix epoch that is not before what [`Self::unix_secs`]
+    /// reads.
+    pub(super) fn unix_secs_from(&self) -> Result<u32, Fault> {
+        let (secs, has_more) = self.unix_time()?;
+        Ok(secs.saturating_add(u32::from(has_more)))
+    }
+
+    /// Whole seconds since the Unix epoch, and whether there is a part of one more.
+    fn unix_time(&self) -> Result<(u32, bool), Fault> {
         const EXPECTED: &str = "seconds since the Unix epoch, or a time as 2026-11-30T09:00:00Z";
-        let secs = if self.is_text() {
+        let (secs, has_more) = if self.is_text() {
             let time = self.text()?.parse::<jiff::Timestamp>();
             let time = time.map_err(|_| self.is_not(EXPECTED))?;
-            u64::try_from(time.as_second()).unwrap_or_default()
+            let secs = u64::try_from(time.as_second()).unwrap_or_default();
+            (secs, time.subsec_nanosecond() > 0)
         } else {
-            self.json().parse().map_err(|_| self.is_not(EXPECTED))?
+            let secs = self.json().parse::<u64>();
+            (secs.map_err(|_| self.is_not(EXPECTED))?, false)
         };
         let secs = u32::try_from(secs);
-        secs.map_err(|_| self.fault("lies beyond the year 2106; is it in milliseconds?"))
+        let secs =
+            secs.map_err(|_| self.fault("lies beyond the year 2106; is it in milliseconds?"));
+        Ok((secs?, has_more))
     }
 
     /// The members of an object by their names; of two with one name the last counts.
@@ -233,6 +249,12 @@ mod tests {
             (
                 read("1796029200", |said| told(said.unix_secs())),
                 "1796029200",
+            ),
+            (
+                read("\"2026-11-30T09:00:00.5Z\"", |said| {
+                    told(said.unix_secs()) + " " + &told(said.unix_secs_from())
+                }),
+                "1796029200 1796029201",
             ),
             (
                 read("\"1969-01-01T00:00:00Z\"", |said| told(said.unix_secs())),

@@ -190,6 +190,9 @@ pub struct Unused {
     pub omitted: usize,
 }
 
+/// The field that says when a notification is to be sent.
+pub(super) const SEND_AT: &str = "send_at";
+
 /// Our limit: names that are no fields which are kept of a notification's objects.
 const PARTS_MAX: usize = 16;
 
@@ -219,13 +222,15 @@ impl Unused {
             .extend(said.filter(|name| unused.contains(name)));
     }
 
-    /// Adds the fields that Gaurun did not have and that are of no use.
+    /// Adds the fields that Gaurun did not have and that are of no use. Of when it is to be sent no
+    /// provider is told, and all are sent by it.
     pub(super) fn note_native(
         &mut self,
         notification: &Notification,
         is_unused: impl Fn(&str) -> bool,
     ) {
         let native = notification.native.iter().map(|(name, _)| name);
+        let native = native.filter(|name| *name != SEND_AT);
         self.fields.extend(native.filter(|name| is_unused(name)));
     }
 

@@ -3,14 +3,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::said::SaidValue;
+use super::seam::SEND_AT;
 use super::{Fault, QUOTE_MAX};
 use crate::moment::Moment;
-use crate::push::{Extend, ExtendValue, Lifetime, Notification};
+use crate::push::{Extend, ExtendValue, Lifetime, Native, Notification};
 use crate::texts;
 
 /// How urgent a push is.
@@ -75,9 +78,41 @@ pub(super) fn lifetime(
     }
     let at = said.unix_secs()?;
     if u64::from(at) <= now.unix.as_secs() {
-        return Err(said.fault("has passed"));
+        return Err(said.fault(has_passed(notification)));
     }
     Ok(Lifetime::until(at.into()))
+}
+
+/// Our limit: how far ahead a notification may be scheduled.
+pub const SEND_AT_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The second since the Unix epoch before which a notification with these fields is not to be sent,
+/// by the wall clock; `None` if it is to be sent at once, since nothing was said or that time has
+/// come.
+///
+/// # Errors
+///
+/// What the caller has to change: it is none, or lies further ahead than [`SEND_AT_MAX`].
+pub fn send_at(native: &Native, now: Moment) -> Result<Option<NonZeroU32>, Fault> {
+    let Some(said) = SaidValue::of(native, SEND_AT) else {
+        return Ok(None);
+    };
+    let at = said.unix_secs_from()?;
+    let ahead = Duration::from_secs(at.into()).saturating_sub(now.unix);
+    if ahead > SEND_AT_MAX {
+        let days = SEND_AT_MAX.as_secs() / (24 * 60 * 60);
+        return Err(said.fault(format!("lies more than {days} days ahead")));
+    }
+    Ok(NonZeroU32::new(at).filter(|_| !ahead.is_zero()))
+}
+
+/// What is wrong with a time that is over when its notification is to be sent.
+pub(super) fn has_passed(notification: &Notification) -> &'static str {
+    if notification.native.get(SEND_AT).is_some() {
+        "does not lie after send_at"
+    } else {
+        "has passed"
+    }
 }
 
 /// Puts how long a push lives where the push log has it, if its caller has said it elsewhere.

@@ -84,6 +84,7 @@ struct RawLine<'a> {
     request_id: Cow<'a, str>,
     #[serde(borrow)]
     accepted: Option<Cow<'a, str>>,
+    send_at: Option<u64>,
     texts_of: Option<u64>,
     #[serde(borrow, default)]
     app: Cow<'a, str>,
@@ -127,6 +128,7 @@ fn outstanding(raw: &RawLine<'_>, at: Option<When>) -> Result<OpenPush, Damaged>
         target: TargetKind::of_word(raw.target.as_deref()).ok_or(Damaged)?,
         token: DeviceToken::new(&*raw.token),
         accepted: text(&raw.time),
+        send_at: raw.send_at,
         at: at.and_then(|at| at.unix),
         texts_of: raw.texts_of,
         notification: Notification {

@@ -21,6 +21,8 @@ pub struct OpenPush {
     pub accepted: Box<str>,
     /// The same in seconds since 1970, if the zone is known.
     pub at: Option<u64>,
+    /// The second since the Unix epoch before which it is not to be sent.
+    pub send_at: Option<u64>,
 }
 
 impl OpenPush {

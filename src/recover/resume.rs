@@ -112,9 +112,12 @@ fn ahead(unix: Duration, most: Duration, now: Moment) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
-    use crate::push::ConnectionId;
+    use crate::delivery::policy::{self, Limits};
     use crate::push::fixture::push_to;
+    use crate::push::{ConnectionId, Envelope, Lifetime};
 
     #[test]
     fn a_push_goes_on_where_it_was_left() {
@@ -176,6 +179,38 @@ mod tests {
         assert_eq!(resumed_at(now.unix + secs(99)), [Some(secs(1)); 2]);
         assert_eq!(resumed_at(now.unix + secs(100)), [None; 2], "it is over");
         assert_eq!(resumed_at(Duration::MAX), [None; 2]);
+    }
+
+    #[test]
+    fn the_time_of_what_was_scheduled_counts_from_when_it_was_to_be_sent() {
+        let now = Moment::now();
+        let secs = Duration::from_secs;
+        let at = now.unix.as_secs() - 60;
+        let push = push_to("ab", now);
+        let accepted = push.accepted();
+        let outstanding = Outstanding {
+            envelope: Envelope {
+                lifetime: Lifetime::secs(90),
+                earliest: NonZeroU32::new(u32::try_from(at).unwrap()),
+                ..accepted.envelope
+            },
+            parcel: accepted.parcel.clone(),
+            first_id: accepted.first_id,
+            at: now.unix.saturating_sub(secs(10_000)),
+            in_doubt: false,
+            pushes: vec![(0, Attempts::default())],
+        };
+        let resumed = resume(outstanding, &mut Weak::new(), now);
+        let (push, _) = resumed.last().unwrap();
+        assert_eq!(push.accepted().at.unix, secs(at));
+        let limits = Limits {
+            retry_max: 0,
+            max_age: secs(3600),
+            resend_unknown: true,
+        };
+        let expires = policy::expires_at(push.accepted(), limits, now);
+        let left = (expires - now.monotonic).as_secs_f64();
+        assert!((29.0..=30.0).contains(&left), "{left}");
     }
 
     #[test]

@@ -121,7 +121,7 @@ fn every_field_that_a_line_has_is_read() {
     let android = concat!(
         r#"{"level":"info","time":"2026/11/22 05:15:13 UTC","message":"m","id":8,"#,
         r#""platform":"android","token":"c:A","type":"accepted-push","ptime":0,"error":"","#,
-        r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5}"#,
+        r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5,"send_at":1795400000}"#,
         "\n",
     );
     let found = Logs::of(&[ios, android]).read();
@@ -146,6 +146,7 @@ fn every_field_that_a_line_has_is_read() {
             texts_of: None,
             accepted: "2026/11/22 05:15:12 UTC".into(),
             at: Some(1_795_324_512),
+            send_at: None,
         },
         OpenPush {
             id: 8,
@@ -161,6 +162,7 @@ fn every_field_that_a_line_has_is_read() {
             texts_of: None,
             accepted: "2026/11/22 05:15:13 UTC".into(),
             at: Some(1_795_324_513),
+            send_at: Some(1_795_400_000),
         },
     ];
     assert_eq!(found.outstanding, expected);

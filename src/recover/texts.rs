@@ -81,6 +81,7 @@ mod tests {
             texts_of: texts_of.map(|id| (1 << 50) + id),
             accepted: "".into(),
             at: None,
+            send_at: None,
         }
     }
 

@@ -28,6 +28,7 @@ pub(super) fn planned(body: &str, site: Site) -> Option<Plan> {
         notification_max: 10,
         allows_empty_message: false,
         as_gaurun: false,
+        keeps_scheduled: true,
         apps: Apps::default(),
         check_token: check_device_token,
         content: Box::new(content_of(move |_| site)),
@@ -46,6 +47,13 @@ pub(super) fn planned(body: &str, site: Site) -> Option<Plan> {
 
 /// Header fields, path among them, and body of a request.
 pub(super) type Sent = (Vec<(String, String)>, Vec<u8>);
+
+/// That request, and when it is sent, if that is not at once: an effect too.
+pub(super) fn timed((mut fields, body): Sent, planned: &Planned) -> Sent {
+    let earliest = planned.built.as_ref().and_then(|it| it.envelope.earliest);
+    fields.extend(earliest.map(|at| ("sent at".to_owned(), at.to_string())));
+    (fields, body)
+}
 
 /// The first request of a notification.
 pub(super) fn request(address: &dyn Addressing, authorization: &str, planned: &Planned) -> Sent {

@@ -16,7 +16,7 @@ use crate::harness::site::Site;
 const API_KEY: &str = "0123456789abcdef-every-key";
 
 /// What waits for a restart, in the order of the alphabet.
-const WAITING: [&str; 11] = [
+const WAITING: [&str; 13] = [
     "core.address",
     "core.control_socket",
     "core.node",
@@ -26,6 +26,8 @@ const WAITING: [&str; 11] = [
     "core.socket_mode",
     "core.workers",
     "journal.dir",
+    "journal.scheduled_bytes",
+    "journal.scheduled_max",
     "journal.segment_bytes",
     "journal.sync",
 ];

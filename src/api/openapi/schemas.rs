@@ -154,7 +154,9 @@ pub(super) fn push_state() -> Value {
         "properties": {
             "id": count,
             "platform": text,
-            "state": {"enum": ["accepted", "in flight", "retrying", "settling", "settled"]},
+            "state": {"enum": [
+                "accepted", "scheduled", "in flight", "retrying", "settling", "settled",
+            ]},
             "attempt": count,
             "attempts": count,
             "end": {"enum": ["succeeded", "failed", "expired"]},

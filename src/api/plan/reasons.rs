@@ -154,6 +154,19 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         ],
     ),
     reason(
+        "`send_at` more than 30 days ahead, or not before the time at which the push is worthless",
+        "the part",
+        &[
+            "… lies more than 30 days ahead",
+            "… does not lie after send_at",
+        ],
+    ),
+    reason(
+        "`send_at` without a journal",
+        "`send_at`",
+        &["send_at needs the journal, and journal.sync is \"off\""],
+    ),
+    reason(
         "negative badge",
         "`badge`",
         &["badge is …, and must not be negative"],

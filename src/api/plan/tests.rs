@@ -1,5 +1,6 @@
 mod apps;
 mod message;
+mod scheduled;
 
 use super::*;
 use crate::api::request::{Trailing, decode};
@@ -10,6 +11,7 @@ fn rules() -> Rules {
         notification_max: 3,
         allows_empty_message: false,
         as_gaurun: false,
+        keeps_scheduled: true,
         apps: Apps::default(),
         check_token: |_, token| {
             if token.starts_with("bad") {

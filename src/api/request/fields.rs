@@ -191,6 +191,13 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         "when it is worthless: Unix seconds, or a time as `2026-11-30T09:00:00Z`",
     ),
     native(
+        "send_at",
+        TIME,
+        BOTH,
+        "when it is sent, see below: Unix seconds, or a time as `2026-11-30T09:00:00Z`, at most 30 \
+         days ahead; a time that has come: at once",
+    ),
+    native(
         "collapse_id",
         WORD,
         BOTH,
@@ -354,7 +361,6 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         &[],
         "not known yet: ignored",
     ),
-    native("send_at", TIME, &[], "not known yet: ignored"),
 ];
 
 /// The field of that name.

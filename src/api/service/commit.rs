@@ -28,6 +28,7 @@ impl Service {
         request_id: &Arc<str>,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
+        self.check_scheduled(&plan)?;
         let mut reserved = Self::reserve(&plan, lanes)?;
         let Numbered {
             pushed,
@@ -62,7 +63,10 @@ impl Service {
         }
         for accepted in pushed {
             self.lines.accepted(&accepted);
-            if let Some(lane) = reserved.get_mut(&accepted.envelope.lane) {
+            // What is to be sent later is in the backlog alone, which claims it when it is due.
+            if accepted.envelope.earliest.is_none()
+                && let Some(lane) = reserved.get_mut(&accepted.envelope.lane)
+            {
                 lane.pushes.extend(Push::all(&accepted));
             }
         }
@@ -151,6 +155,18 @@ impl Service {
         Ok(numbered)
     }
 
+    /// Refuses a plan of which more is to be sent later than may ever be.
+    fn check_scheduled(&self, plan: &Plan) -> Result<(), Reply> {
+        let (pushes, most) = (plan.scheduled() as u64, self.backlog.scheduled_max());
+        if pushes <= most {
+            return Ok(());
+        }
+        let message = format!(
+            "number of scheduled pushes({pushes}) over what journal.scheduled_max lets in({most})"
+        );
+        Err(Reply::message(413, &message))
+    }
+
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
     fn reserve<'l>(
         plan: &Plan,
@@ -167,7 +183,8 @@ impl Service {
         let reserve = |(id, pushes)| {
             let lane: &Lane = &lanes.get(id)?.lane;
             let room = lane.room().reserve(pushes).ok_or_else(|| {
-                let (outstanding, capacity) = (lane.room().outstanding(), lane.room().capacity());
+                let callers = lane.room().callers();
+                let (outstanding, capacity) = (callers.outstanding(), callers.capacity());
                 let message = is_full(id, pushes, outstanding, capacity);
                 Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
             });

@@ -7,7 +7,7 @@ use super::super::keyless::Keyless;
 use super::super::lane_state;
 use super::super::rights::Rights;
 use super::super::route::Order;
-use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, Sending, StatApp};
+use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, ScheduledStat, Sending, StatApp};
 use super::super::state;
 use super::Service;
 use crate::backlog::{DISABLED, Purged, PushState, REMOVED};
@@ -31,7 +31,9 @@ impl Service {
         };
         let rooms = || serving().map(|running| running.lane.room());
         let capacities = rooms().map(|room| room.capacity() as u64);
-        let outstanding = rooms().map(|room| room.outstanding() as u64).sum();
+        let outstanding = rooms()
+            .map(|room| room.callers().outstanding() as u64)
+            .sum();
         let (queue_max, queue_usage): (u64, u64) = if self.terms.get().rules.as_gaurun {
             // One queue has one capacity, and what is in flight is no more in it.
             let waiting = u64::saturating_sub(outstanding, pushers.count);
@@ -46,6 +48,7 @@ impl Service {
                 state: lane.map(|running| lane_state::of(&running.lane)),
                 tries: lane.map(|_| figures.into()),
                 credentials: lane.map(|running| lane_state::credentials(&running.route)),
+                scheduled: ScheduledStat::of(self.backlog.scheduled(id)),
             };
             (id, stat)
         };
@@ -132,6 +135,9 @@ impl Service {
                 ..state::reply(id, state, self.ids.node())
             },
             PushState::Unknown | PushState::Unclear => state::reply(id, state, self.ids.node()),
+            PushState::Scheduled { .. } => {
+                Reply::message(503, NOT_READ).with_retry_after(RETRY_AFTER_SECS)
+            }
             PushState::Queued { lane }
             | PushState::InFlight { lane, .. }
             | PushState::Retrying { lane, .. } => match self.lanes.get().get(*lane) {
@@ -259,10 +265,19 @@ const NO_TOKEN: &str = "no access token can be had; /stat/app and the operator l
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \
                           the journal: ask again";
 
+/// Why a push that is scheduled was not cancelled.
+const NOT_READ: &str = "it is scheduled, and its record cannot be read from the journal now: look \
+                        at the disk, and ask again";
+
 /// What is said of a purge that reaches the lanes alone.
 const MISSES_DISABLED: &str = "purged, but for pushes that wait in the journal for a disabled \
                                platform: too many purges are remembered for them; ask again once \
                                it is enabled and its pushes are read";
+
+/// What is said of a purge that does not reach all that is scheduled.
+const MISSES_SCHEDULED: &str = "purged, but for scheduled pushes that cannot be read from the \
+                                journal now: look at the disk, and ask again until the answer is \
+                                200";
 
 /// The answer to who has had pushes purged. No 503 even if that is not kept: it would say that
 /// nothing was done, and who is in front of several daemons would ask the next one.
@@ -272,8 +287,10 @@ pub(super) fn purged(purged: &Purged) -> Reply {
         unread,
         unkept,
         misses_disabled,
+        misses_scheduled,
     } = purged;
     let (status, message) = match unkept {
+        None if *misses_scheduled => (500, MISSES_SCHEDULED.to_owned()),
         None if *misses_disabled => (500, MISSES_DISABLED.to_owned()),
         None => (200, "ok".to_owned()),
         Some(why) => (

@@ -1,6 +1,7 @@
 mod admission;
 mod channels_told;
 mod health;
+mod scheduled;
 mod statuses;
 
 use proptest::prelude::*;

@@ -36,7 +36,7 @@ const FROM_OUTSIDE: [&str; 12] = [
 ];
 
 /// … and what no reload puts in force.
-const NOTHING_TO_SEE: [&str; 16] = [
+const NOTHING_TO_SEE: [&str; 18] = [
     "core.port",
     "core.address",
     "core.socket_mode",
@@ -53,6 +53,8 @@ const NOTHING_TO_SEE: [&str; 16] = [
     "journal.dir",
     "journal.sync",
     "journal.segment_bytes",
+    "journal.scheduled_max",
+    "journal.scheduled_bytes",
 ];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -112,12 +114,8 @@ impl Running {
         };
         let text = text(&keys);
         fs::write(path("sterna.toml"), &text).unwrap();
-        let parsed = Config::parse(
-            "sterna.toml",
-            &text,
-            Overrides::default(),
-            &source.environment,
-        );
+        let (none, around) = (Overrides::default(), &source.environment);
+        let parsed = Config::parse("sterna.toml", &text, none, around);
         let daemon = Daemon::start(&parsed.unwrap().0, &[]).unwrap();
         Self {
             directory,
@@ -189,6 +187,7 @@ impl Running {
             };
             let facts = [
                 format!("queues {}", lane.room().capacity()),
+                format!("scheduled {}", lane.room().scheduled().capacity()),
                 format!("streams {}", lane.stream_limit()),
                 format!("retry_max {}", limits.retry_max),
                 format!("max_age {:?}", limits.max_age),
@@ -270,6 +269,7 @@ fn authority(until: Duration) -> String {
 /// `EACH` is either platform, `DIR` the directory.
 const TABLE: &str = "\
 core.queues = 5 -> EACH queues 5
+core.scheduled_queues = 5 -> EACH scheduled 5
 core.provider_connections = 2 -> connections 2
 core.pusher_max = 7 -> EACH streams 7
 core.pusher_max = 0 -> EACH streams 1

@@ -37,6 +37,7 @@ fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
         workers: 4,
         limit: Arc::default(),
         capacity: 1000,
+        scheduled: 1000,
         streams: None,
         first_probe: AMPLE,
     };

@@ -56,11 +56,11 @@ enum Operation {
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let operation = prop_oneof![
-        5 => (1..5_usize, 0..100_u64).prop_map(|(tokens, ahead)| Operation::Schedule(tokens, ahead)),
+        5 => (1..5_usize, 0..100_u64).prop_map(|(tokens, to)| Operation::Schedule(tokens, to)),
         1 => Just(Operation::Accept),
         5 => (0..6_usize).prop_map(Operation::Feed),
         3 => (1..4_usize).prop_map(Operation::Settle),
-        2 => (1..6_usize, any::<bool>()).prop_map(|(every, whole)| Operation::Withdraw(every, whole)),
+        2 => (1..6_usize, any::<bool>()).prop_map(|(nth, all)| Operation::Withdraw(nth, all)),
         1 => Just(Operation::WithdrawNamed),
         3 => (1..40_i64).prop_map(Operation::Clock),
         1 => (-60..200_i64).prop_map(Operation::Clock),

@@ -8,7 +8,7 @@ use super::push_type::{ALERT, BACKGROUND, push_type_of, push_types};
 use crate::moment::Moment;
 use crate::provider::Fault;
 use crate::provider::said::{Members, SaidValue};
-use crate::provider::shared::{Urgency, collapse_id, lifetime, urgency};
+use crate::provider::shared::{Urgency, collapse_id, has_passed, lifetime, urgency};
 use crate::push::{HEAD_FIELDS_MAX, Lifetime, Notification, PushType};
 
 /// Longest collapse id, in bytes.
@@ -95,7 +95,7 @@ impl OwnHead {
         let channel = SaidValue::of(&notification.native, CHANNEL);
         head.take_push_type(notification, &mut raw)?;
         head.take_priority(notification, &mut raw, as_gaurun)?;
-        head.take_expiration(&mut raw, now)?;
+        head.take_expiration(notification, &mut raw, now)?;
         if channel.is_some() {
             head.check_broadcast(notification, &mut raw, now)?;
         }
@@ -210,7 +210,12 @@ impl OwnHead {
         Ok(())
     }
 
-    fn take_expiration(&mut self, raw: &mut Raw, now: Moment) -> Result<(), Fault> {
+    fn take_expiration(
+        &mut self,
+        notification: &Notification,
+        raw: &mut Raw,
+        now: Moment,
+    ) -> Result<(), Fault> {
         let Some(field) = raw.take("apns-expiration") else {
             return Ok(());
         };
@@ -220,7 +225,7 @@ impl OwnHead {
         let said = Lifetime::until(at.into());
         // Nobody would be sent it.
         if said != Lifetime::Now && u64::from(at) <= now.unix.as_secs() {
-            return Err(field.fault("has passed"));
+            return Err(field.fault(has_passed(notification)));
         }
         if !matches!(self.lifetime, Lifetime::Unsaid) && self.lifetime != said {
             let text = "stands beside ttl, expires_at or expiry, which says something else";

@@ -11,6 +11,7 @@ fn outstanding(id: u64) -> OpenPush {
         texts_of: None,
         accepted: "2026/11/22 05:15:12 UTC".into(),
         at: Some(1),
+        send_at: None,
     }
 }
 

@@ -238,6 +238,7 @@ fn a_purge_that_a_crash_would_undo_says_so() {
             unread: 0,
             unkept: unkept.map(str::to_owned),
             misses_disabled,
+            misses_scheduled: false,
         });
         assert_eq!((got.status, got.fields.len()), (500, 0));
         let body = String::from_utf8(got.body).unwrap();

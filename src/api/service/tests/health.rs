@@ -92,6 +92,7 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         state: Some(held),
         tries: None,
         credentials: None,
+        scheduled: None,
     };
     let stat = stat::app(&StatApp {
         queue_max: 0,

@@ -190,7 +190,8 @@ fn target(members: &[(&str, &str)]) -> &'static str {
 fn sent(body: &str) -> Option<(Sent, Vec<String>)> {
     let plan = planned(body, Site::default())?;
     let first = plan.notifications.first()?;
-    Some((request(first), plan.ignored.listed().to_vec()))
+    let request = fixture::timed(request(first), first);
+    Some((request, plan.ignored.listed().to_vec()))
 }
 
 proptest! {

@@ -181,6 +181,7 @@ fn sent(body: &str, site: Site) -> Option<(Sent, Vec<String>)> {
     let plan = planned(body, site)?;
     let first = plan.notifications.first()?;
     let request = fixture::request(&address(), &TOKENS.1, first);
+    let request = fixture::timed(request, first);
     Some((request, plan.ignored.listed().to_vec()))
 }
 

@@ -1,0 +1,50 @@
+//! When a notification is to be sent, and what is sent of it then.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::Planning;
+use crate::moment::Moment;
+use crate::provider::{self, Built, Unused};
+use crate::push::{Native, Notification};
+
+/// The field that says when a notification is to be sent.
+const SEND_AT: &str = "send_at";
+
+impl Planning<'_> {
+    /// The second before which a notification is not to be sent, unless that has come: then it has
+    /// said nothing.
+    fn earliest(&self, native: &mut Native) -> Result<Option<NonZeroU32>, provider::Fault> {
+        if native.is_empty() {
+            return Ok(None);
+        }
+        let at = provider::send_at(native, self.now)?;
+        if at.is_none() {
+            native.remove(SEND_AT);
+        } else if !self.rules.keeps_scheduled {
+            return Err(provider::Fault {
+                pointer: SEND_AT.into(),
+                error: "send_at needs the journal, and journal.sync is \"off\"".to_owned(),
+            });
+        }
+        Ok(at)
+    }
+
+    /// What is sent of a notification, then or at once.
+    pub(super) fn build(
+        &self,
+        notification: &mut Notification,
+        unused: &mut Unused,
+    ) -> Result<Built, provider::Fault> {
+        let earliest = self.earliest(&mut notification.native)?;
+        let secs = earliest.map(|at| Duration::from_secs(at.get().into()));
+        // All that it says of times counts from when it is sent.
+        let sent = Moment {
+            unix: secs.unwrap_or(self.now.unix),
+            ..self.now
+        };
+        let mut built = (self.rules.content)(notification, sent, unused)?;
+        built.envelope.earliest = earliest;
+        Ok(built)
+    }
+}

@@ -1,0 +1,73 @@
+//! What is to be sent later.
+
+use super::*;
+
+#[test]
+fn what_is_scheduled_is_kept_and_not_queued_and_can_be_looked_at_and_cancelled() {
+    let site = site(Some(1), None);
+    let backlog = Arc::clone(&site.service.backlog);
+    drop(backlog.open_with_one_left());
+    (site.host.register).set_backlog(Arc::<Backlog>::clone(&backlog));
+    let register = Arc::clone(&site.host.register);
+    let logs = &site.service.whereabouts.logs;
+    logs.on_written(move |access, error| register.written(access, error));
+    let mut web = web(site);
+    let at = Moment::now().unix_secs() + 1000;
+    // The queue has no room for so many, and is asked for none.
+    let one = format!(r#"{{"token":["a","b"],"platform":1,"message":"m","send_at":{at}}}"#);
+    let got = web.push(&one);
+    assert_eq!(got.status, 200, "{}", got.body);
+    let lines = web.host.take_raw_lines();
+    let accepted = format!("\"send_at\":{at}");
+    let told = lines.iter().filter(|line| line.contains(&accepted));
+    assert_eq!(told.count(), 2, "{lines:?}");
+    let ios = web.ios.clone().unwrap();
+    assert_eq!((ios.tokens(), ios.outstanding()), (vec![], 0));
+    let stat = web.ask("GET", "/stat/app", "").body;
+    let told = format!("\"scheduled\": 2,\n  \"next_scheduled\": {at}\n");
+    assert!(
+        stat.contains(&told) && stat.contains("\"queue_usage\": 0"),
+        "{stat}"
+    );
+    let state = web.ask("GET", "/push/1", "").body;
+    let shown = r#"{"id":1,"platform":"ios","state":"scheduled","at":""#;
+    assert!(state.starts_with(shown), "{state}");
+    assert!(state.contains(&format!("\"at_unix\":{at}")), "{state}");
+    let cancelled = web.ask("DELETE", "/push/1", "");
+    let body = "{\"message\":\"ok\",\"purged\":1}\n";
+    assert_eq!((cancelled.status, &*cancelled.body), (200, body));
+    assert_eq!(web.host.take_lines(), ["purged 1 a"]);
+    assert_eq!(web.ask("DELETE", "/push/1", "").status, 409);
+    let state = web.ask("GET", "/push/1", "").body;
+    assert!(state.contains("\"reason\":\"purged\""), "{state}");
+}
+
+#[test]
+fn more_than_may_ever_be_scheduled_is_refused_for_good() {
+    // Nobody keeps anything here.
+    let mut web = web(site(Some(10), None));
+    let at = Moment::now().unix_secs() + 1000;
+    let one = format!(r#"{{"token":["a","b"],"platform":1,"message":"m","send_at":{at}}}"#);
+    let got = web.push(&one);
+    let said = "number of scheduled pushes(2) over what journal.scheduled_max lets in(0)";
+    assert_eq!(
+        (got.status, got.body.contains(said)),
+        (413, true),
+        "{}",
+        got.body
+    );
+}
+
+#[test]
+fn a_purge_that_misses_some_of_what_is_scheduled_is_no_success() {
+    let got = operating::purged(&crate::backlog::Purged {
+        pushes: 3,
+        unread: 0,
+        unkept: None,
+        misses_disabled: false,
+        misses_scheduled: true,
+    });
+    let said = "but for scheduled pushes that cannot be read from the journal now";
+    let body = String::from_utf8(got.body).unwrap();
+    assert_eq!((got.status, body.contains(said)), (500, true), "{body}");
+}

@@ -1,0 +1,166 @@
+//! Feeding what is scheduled, when its time has come.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{AT_A_TIME, Feeding, LOOKS_EVERY, feed};
+use crate::lane::{Lane, Reservation};
+use crate::moment::Moment;
+
+/// While something is scheduled the wall clock is looked at so often.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+impl Feeding {
+    /// Feeds the lanes what is scheduled and due, as they have room for it; when to go on, if
+    /// anything is scheduled.
+    pub(super) fn feed_scheduled(&mut self, now: Moment) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for to in &mut self.lanes {
+            let id = to.lane.id();
+            let Some(at) = self.backlog.scheduled(id).1 else {
+                continue;
+            };
+            let mut look = next_look(Some(at), now);
+            if at <= now.unix {
+                // What cannot be read is read again later, as what was there at the start is.
+                look = now.monotonic.checked_add(LOOKS_EVERY);
+                if let Some(room) = scheduled_room(&to.lane) {
+                    let called_off = self.backlog.called_off.lock();
+                    let fed = self.backlog.claim_due(id, room.pushes(), now);
+                    if feed(to, room, fed, &called_off, now) {
+                        look = Some(now.monotonic);
+                    }
+                }
+            }
+            next = next.into_iter().chain(look).min();
+        }
+        next
+    }
+}
+
+/// When to look again at what is scheduled, the first of it for that time: then, unless the wall
+/// clock is set meanwhile, or that time is over.
+pub(super) fn next_look(at: Option<Duration>, now: Moment) -> Option<Instant> {
+    let wait = at?.saturating_sub(now.unix);
+    let wait = Some(wait).filter(|wait| !wait.is_zero());
+    now.monotonic
+        .checked_add(wait.map_or(CLOCK_EVERY, |wait| wait.min(CLOCK_EVERY)))
+}
+
+/// Room for what is scheduled and due.
+fn scheduled_room(lane: &Arc<Lane>) -> Option<Reservation> {
+    let share = lane.room().scheduled();
+    let room = share.capacity().saturating_sub(share.outstanding());
+    let room = room.min(AT_A_TIME);
+    (room > 0)
+        .then(|| lane.room().reserve_scheduled(room))
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::absent::Absent;
+    use super::super::super::fixture::{backlog_in, later, no_logs, scheduled};
+    use super::super::FedLane;
+    use super::*;
+    use crate::backlog::Backlog;
+    use crate::delivery::fixture::idle_lane;
+    use crate::delivery::policy::Limits;
+    use crate::delivery::reasons::JOURNAL_DAMAGED;
+    use crate::delivery::register::Register;
+    use crate::delivery::running_lane::RunningLane;
+    use crate::heartbeat::{Heartbeat, LONGEST_REST};
+    use crate::journal::fixture::MemoryFiles;
+    use crate::moment;
+    use crate::push::{End, LaneId, PushId};
+
+    fn feeding(lane: &RunningLane, backlog: Backlog, register: Arc<Register>) -> Feeding {
+        Feeding {
+            lanes: vec![FedLane::new(Arc::clone(&lane.lane), lane.settler())],
+            absent: Vec::new(),
+            backlog: Arc::new(backlog),
+            register,
+            heartbeat: Heartbeat::new(moment::now()),
+        }
+    }
+
+    #[test]
+    fn what_is_scheduled_is_queued_at_its_time_on_room_of_its_own_however_the_clock_is_set() {
+        let (backlog, now) = (backlog_in(&MemoryFiles::default()), Moment::now());
+        let register = Arc::<Register>::default();
+        let running = idle_lane((LaneId::IOS, Arc::default()), 4, &no_logs(), &register);
+        let lane = &running.lane;
+        let six = scheduled((LaneId::IOS, 7, 6), "", 10, now);
+        let sooner = scheduled((LaneId::IOS, 20, 1), "", 5, now);
+        backlog.accept(&[six, sooner], None).unwrap();
+        let mut feeding = feeding(&running, backlog, register);
+        let mut feed = |secs: u64| {
+            let next = feeding.feed_scheduled(later(now, secs));
+            let ids: Vec<u64> = lane.take_rest().iter().map(|push| push.id().0).collect();
+            (ids, next.map(|next| next - now.monotonic))
+        };
+        let second = Duration::from_secs(1);
+        // The wall clock may be set meanwhile.
+        assert_eq!(feed(0), (vec![], Some(second)));
+        assert_eq!(feed(4).1.map(|next| next <= second), Some(true));
+        assert_eq!(feed(5).0, [20]);
+        assert_eq!(feed(9).0, [0; 0]);
+        // A clock that is set forward makes it due, as much of it as there is room for, …
+        assert_eq!(feed(1000).0, [7, 8, 9]);
+        assert_eq!(feed(1000), (vec![], Some(LOOKS_EVERY)));
+        // … and takes none of that of callers.
+        assert_eq!(lane.room().callers().outstanding(), 0);
+        drop(lane.room().reserve(4).unwrap());
+        lane.room().scheduled().settled(4);
+        // One that is set back has the rest wait.
+        assert_eq!(feed(9).0, [0; 0]);
+        assert_eq!(feed(10), (vec![10, 11, 12], Some(Duration::ZERO)));
+        assert_eq!(feed(10), (vec![], None), "nothing is scheduled");
+    }
+
+    #[test]
+    fn of_what_is_scheduled_and_damaged_each_push_ends_and_gives_its_room_back() {
+        let (files, now) = (MemoryFiles::default(), Moment::now());
+        let backlog = backlog_in(&files);
+        let one = scheduled((LaneId::IOS, 7, 1), "a name", 10, now);
+        backlog.accept(&[one], None).unwrap();
+        let path = files.paths().pop().unwrap();
+        files.damage(&path, b"a name", b"b name");
+        let register = Arc::<Register>::default();
+        let running = idle_lane((LaneId::IOS, Arc::default()), 4, &no_logs(), &register);
+        let mut feeding = feeding(&running, backlog, Arc::clone(&register));
+        feeding.feed_scheduled(later(now, 10));
+        let ended = register.find(PushId(7)).unwrap().settlement;
+        assert_eq!(ended.reason, JOURNAL_DAMAGED);
+        assert_eq!(running.lane.room().outstanding(), 0);
+    }
+
+    #[test]
+    fn what_is_scheduled_for_a_lane_that_is_not_served_expires_there_in_its_time() {
+        let (backlog, now) = (backlog_in(&MemoryFiles::default()), Moment::now());
+        let one = scheduled((LaneId::IOS, 7, 1), "", 3600, now);
+        backlog.accept(&[one], None).unwrap();
+        // As a reload does that puts the lane away.
+        assert!(backlog.claim_again(&[LaneId::IOS]));
+        let limits = Limits {
+            retry_max: 0,
+            max_age: Duration::from_secs(60),
+            resend_unknown: true,
+        };
+        let register = Arc::<Register>::default();
+        let known = (LaneId::IOS, Arc::default());
+        let mut absent = Absent::new(known, limits, &no_logs(), &register);
+        let told = absent.told(&backlog).unwrap();
+        assert!(told.contains("1 push to it stays in the journal"), "{told}");
+        absent.settle(&backlog, later(now, 3599));
+        assert_eq!(backlog.unclaimed(LaneId::IOS), 0, "its time has not come");
+        absent.settle(&backlog, later(now, 3600));
+        assert_eq!(backlog.unclaimed(LaneId::IOS), 1);
+        assert!(register.find(PushId(7)).is_none());
+        let mut at = later(now, 3660);
+        at.monotonic += LONGEST_REST * 1000;
+        absent.settle(&backlog, at);
+        let ended = register.find(PushId(7)).unwrap().settlement;
+        assert_eq!(ended.end, End::Expired);
+    }
+}
