@@ -193,7 +193,7 @@ fn text(native: &Native, field: &'static str) -> Result<Option<String>, NoLane> 
     let text = serde_json::from_str(raw.get());
     text.map(Some).map_err(|_| NoLane {
         field,
-        error: "must be a string".to_owned(),
+        error: format!("{field} must be a string"),
     })
 }
 

@@ -2,9 +2,11 @@
 //! bodies of whatever members.
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use serde_json::json;
 
 use crate::api::content::{check_device_token, content_of};
+use crate::api::plan::reasons::REJECTION_REASONS;
 use crate::api::plan::{Plan, Planned, Rules, plan};
 use crate::api::request::{FIELDS, Trailing, decode};
 use crate::api::{Apps, Keyless};
@@ -43,6 +45,18 @@ pub(super) fn planned(body: &str, site: Site) -> Option<Plan> {
         &mut |_| true,
     )
     .ok()
+}
+
+/// Whether each rejected part is told with its place, in words that are documented.
+pub(super) fn check_rejections(plan: &Plan) -> Result<(), TestCaseError> {
+    for rejection in plan.rejected.listed() {
+        prop_assert!(rejection.pointer().starts_with("/notifications/0"));
+        let error = &*rejection.error;
+        let mut reasons = REJECTION_REASONS.iter();
+        let is_documented = reasons.any(|reason| reason.is_told_as(error));
+        prop_assert!(is_documented, "{error:?} is not documented");
+    }
+    Ok(())
 }
 
 /// Header fields, path among them, and body of a request.

@@ -58,6 +58,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
             "… stands beside …, which says something else",
             "… stands beside …, and one of them is enough",
             "… stands beside …: a push has one target",
+            "… stands beside …, and a push has one target",
             "… stands beside android: FCM takes one of them",
             "… stands beside …: say one",
             "… stands there twice, …",
@@ -75,6 +76,9 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
             "… is empty",
             "… has passed",
             "… has …, and must …",
+            "… has …, and each must …",
+            "… has …, and may have at most …",
+            "… has control characters, or blanks at an end",
             "… has …, and APNs takes at most …",
             "… has …, and there may be at most …",
             "… are … bytes, and there may be at most …",
@@ -255,7 +259,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         ..reason(
             "platform disabled in the configuration",
             "token",
-            &["ios is disabled", "android is disabled"],
+            &["… is disabled"],
         )
     },
 ];

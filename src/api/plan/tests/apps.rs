@@ -65,11 +65,11 @@ fn a_notification_goes_to_the_lane_of_the_app_and_the_environment_that_it_names(
         ),
         (
             r#""platform":1,"app":7"#,
-            "/notifications/0/app must be a string",
+            "/notifications/0/app app must be a string",
         ),
         (
             r#""platform":1,"app":"shop","environment":["sandbox"]"#,
-            "/notifications/0/environment must be a string",
+            "/notifications/0/environment environment must be a string",
         ),
         (
             r#""platform":3,"app":"shop""#,

@@ -15,7 +15,9 @@ use crate::push::{LaneId, PushType};
 use crate::simulator::answer::Standing;
 use crate::simulator::arrival::Arrival;
 use crate::simulator::faults::Answering;
-use crate::simulator::fixture::{self, NOW, NamedValue, Sent, any_members, body, planned};
+use crate::simulator::fixture::{
+    self, NOW, NamedValue, Sent, any_members, body, check_rejections, planned,
+};
 use crate::simulator::request::Request;
 
 const TOPIC: &str = "org.example";
@@ -210,10 +212,7 @@ proptest! {
         let Some(plan) = planned(&body(target(&members), &members), Site::default()) else {
             return Ok(());
         };
-        for rejection in plan.rejected.listed() {
-            prop_assert!(rejection.pointer().starts_with("/notifications/0"));
-            prop_assert!(!rejection.error.is_empty());
-        }
+        check_rejections(&plan)?;
         for planned in plan.notifications {
             if planned.notification.lane != LaneId::IOS {
                 continue;
