@@ -137,7 +137,8 @@ impl Config {
         self.lanes.keys().copied()
     }
 
-    /// Has the lanes of that lane's section be for the environments of Apple's that it was for.
+    /// Has the lanes of that lane's section be for the environments of Apple's that it was for, by
+    /// the topic and at the endpoint that it had.
     pub fn keep_environments(&mut self, id: LaneId, was: &LaneConfig) {
         let (app, provider) = (id.app(), id.provider());
         let is_of_section = |it: LaneId| (it.app(), it.provider()) == (app, provider);

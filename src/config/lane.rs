@@ -334,12 +334,15 @@ impl LaneConfig {
         named.into_iter().flatten().skip(1).map(lane).collect()
     }
 
-    /// Has the environments of the other one, and the first of them.
+    /// Has the environments of the other one, and the first of them; and what its device tokens are
+    /// known by there, or elsewhere: topic and endpoint.
     pub(super) fn take_environments(&mut self, other: &Self) {
-        if let (ProviderConfig::Apns(own), Some(other)) = (&mut self.provider, other.apns()) {
-            own.environments.clone_from(&other.environments);
+        if let (ProviderConfig::Apns(own), Some(of_other)) = (&mut self.provider, other.apns()) {
+            own.environments.clone_from(&of_other.environments);
             let first = own.environments.first();
-            own.sandbox = first.map_or(other.sandbox, |it| *it == ApnsEnvironment::Sandbox);
+            own.sandbox = first.map_or(of_other.sandbox, |it| *it == ApnsEnvironment::Sandbox);
+            own.topic.clone_from(&of_other.topic);
+            self.endpoint.clone_from(&other.endpoint);
         }
     }
 

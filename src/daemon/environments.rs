@@ -34,7 +34,7 @@ impl Daemon {
                 let (was, section) = (was.word(), &old.section);
                 let wait = count::of(outstanding, "push waits", "pushes wait");
                 told.push(format!(
-                    "{section}: its environments stay as they were: {wait} in the lane {id} for \
+                    "{section}: its environments, topic and endpoint stay as they were: {wait} in the lane {id} for \
                      {was}, and that lane would be {becomes}. Reload again when they have ended; or \
                      purge them before, with DELETE /pushes?identifier=NAME or DELETE /push/ID \
                      (/stat/app has the first one's id as oldest); or give the builds of the other \

@@ -37,25 +37,35 @@ fn hang_up(site: &Site, daemon: &Daemon, line: &str) {
 
 #[test]
 fn what_waits_for_one_environment_does_not_go_to_the_other_when_the_lane_is_back() {
-    let site = with_control(Site::unreachable())
-        .with("ios.sandbox", false)
-        .with("core.shutdown_timeout", 0);
+    let (simulated, other) = (Simulated::start(), Simulated::start());
+    let site = with_control(Site::simulated(&simulated.simulator)).with("ios.sandbox", false);
     let daemon = site.start();
-    daemon.push(&batch(0..3));
+    pause(&daemon);
+    let accepted = daemon.push(&batch(0..3)).accepted_ids();
     let site = site.with("ios.enabled", false);
     put_in_force(&site);
+    let (endpoint, topic) = (
+        simulated.simulator.addresses().apns_url(),
+        simulated.simulator.credentials().topic.clone(),
+    );
     let site = site
         .with("ios.enabled", true)
         .with("ios.sandbox", true)
-        .with_text("ios.endpoint", "https://127.0.0.1:1");
+        .with_text("ios.topic", "org.example.dev")
+        .with_text("ios.endpoint", &other.simulator.addresses().apns_url());
     let told = put_in_force(&site);
-    let line =
-        "ios: its environments stay as they were: 3 pushes wait in the lane ios for production";
+    let line = "ios: its environments, topic and endpoint stay as they were: 3 pushes wait in the \
+                lane ios for production";
     assert!(told.contains(line), "{told}");
     assert!(told.contains("applied: ios.enabled = true"), "{told}");
     let config = daemon.request("GET", "/config", b"").json();
     assert_eq!(config["ios"]["sandbox"], false, "{config}");
-    let site = site.with("ios.sandbox", false);
+    assert_eq!(config["ios"]["endpoint"], endpoint, "{config}");
+    assert_eq!(config["ios"]["topic"], topic, "{config}");
+    daemon.wait_idle();
+    check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
+    assert_eq!(other.counts().received, 0);
+    // Nothing waits any more.
     assert!(!put_in_force(&site).contains("stay as they were"));
     daemon.terminate();
 }

@@ -328,7 +328,7 @@ fn what_waits_for_one_environment_does_not_go_to_the_other() {
     ] {
         // The rest goes in force: a renewed certificate, a key that is revoked.
         let lines = running.reload(&[changes, &[("core.queues", queues)]].concat());
-        let expected = "ios: its environments stay as they were: 1 push waits in the lane ios for \
+        let expected = "ios: its environments, topic and endpoint stay as they were: 1 push waits in the lane ios for \
                         production, and that lane would be sandbox. ";
         let told = |begin: &str| lines.iter().any(|line| line.contains(begin));
         assert!(told(expected) && told("stays: ios."), "{lines:?}");
