@@ -473,6 +473,15 @@ impl Lane {
         ended
     }
 
+    /// The lane's other credential is in use, since the one that was is refused: when its probe
+    /// goes stays, and whatever else was found out of the provider. As [`Lane::route_replaced`].
+    pub fn route_turned(&self, generation: u64) -> Option<Prevailing> {
+        self.release(self.holding.route_turned(generation));
+        let ended = lock(&self.prevalence).forget();
+        self.crew.wake_all();
+        ended
+    }
+
     /// Pushes of route `generation` were decided on: by such refusals, each said to that target, or
     /// otherwise. What of that is to be told.
     pub fn decided(

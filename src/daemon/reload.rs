@@ -265,7 +265,7 @@ impl Daemon {
         routes: Vec<(LaneId, CredentialFiles, Route)>,
         in_force: &Config,
     ) -> Vec<(Level, String)> {
-        let (lanes, mut told) = (self.lanes.get(), self.let_old_keys_go(in_force));
+        let (lanes, mut told) = (self.lanes.get(), self.let_old_keys_go(in_force, &routes));
         for (id, files, route) in routes {
             let Some(running) = lanes.get(id) else {
                 continue;
@@ -277,13 +277,20 @@ impl Daemon {
                     && running.credential.is_rotation(&files, &route, ca_path)
             });
             let name = &route.credential_name;
-            let line = if is_rotation && !running.lane.holding().is_judged() {
-                format!(
+            let line = match (is_rotation, running.lane.holding().is_judged()) {
+                (true, false) => format!(
                     "applied: {id}: the old credential stays in use until a push was taken with the \
                      new one, {name}"
-                )
-            } else {
-                format!("applied: {id}: new connections from now on, with {name}")
+                ),
+                (true, true) => format!(
+                    "applied: {id}: the old credential, which is refused, and the new one are tried in \
+                     turn until a push is taken; the new one is {name}"
+                ),
+                (false, _) if files.name_former() => format!(
+                    "applied: {id}: new connections from now on, with the old signing key if it can be \
+                     used until a push was taken with the new one, {name}"
+                ),
+                (false, _) => format!("applied: {id}: new connections from now on, with {name}"),
             };
             told.push((Level::Info, line));
             running.credential.turn_to(files, route, is_rotation);
@@ -293,9 +300,17 @@ impl Daemon {
 
     /// Has the new signing keys alone used where the configuration does not name the old ones any
     /// more.
-    fn let_old_keys_go(&self, in_force: &Config) -> Vec<(Level, String)> {
+    fn let_old_keys_go(
+        &self,
+        in_force: &Config,
+        routes: &[(LaneId, CredentialFiles, Route)],
+    ) -> Vec<(Level, String)> {
         let (lanes, now) = (self.lanes.get(), Moment::now());
         let goes = |id: &LaneId| {
+            // What is newer still is tried beside the one in use.
+            if routes.iter().any(|(other, ..)| other == id) {
+                return false;
+            }
             let has = |config: &Config| config.lane(*id).map(LaneConfig::has_old_key);
             has(&self.config) == Some(true) && has(in_force) == Some(false)
         };

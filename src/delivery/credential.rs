@@ -70,6 +70,14 @@ impl Credential {
 }
 
 impl Credentials {
+    /// Whether both are of one signing key.
+    pub(super) fn are(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::AuthTokens(own), Self::AuthTokens(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
     /// Whether a request could be sent now. An auth token is not made for the answer: its time
     /// counts from its first use.
     pub fn are_at_hand(&self, now: Moment) -> bool {

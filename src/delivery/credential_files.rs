@@ -62,7 +62,7 @@ impl CredentialFiles {
     }
 
     /// Whether the configuration names a credential before.
-    pub(super) fn name_former(&self) -> bool {
+    pub fn name_former(&self) -> bool {
         self.former.is_some()
     }
 

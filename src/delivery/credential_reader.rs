@@ -162,25 +162,31 @@ impl CredentialReader {
         // A reload that comes meanwhile replaces what is made of the old files here.
         let (lane, mut files) = (&self.lane, self.lock_files());
         match files.changed() {
-            Ok(None) => {
-                let now = Moment::now();
-                // With two credentials it is the other one's turn.
-                self.present_route.turn(now);
-                let (_, route) = self.present_route.current();
-                route.credentials.ask_again(now);
-            }
+            Ok(None) => self.turn(),
             Ok(Some(route)) => {
                 ::log::info!(
                     "{lane}: the credential has changed and is used from now on: {}",
                     route.credential_name
                 );
-                self.present_route.replace(route, Moment::now());
+                self.present_route.renew(route, Moment::now());
             }
-            Err(error) => ::log::error!(
-                "{lane}: the credential files cannot be used, so the one read before stays in \
-                 use: {error}"
-            ),
+            Err(error) => {
+                ::log::error!(
+                    "{lane}: the credential files cannot be used, so the one read before stays in \
+                     use: {error}"
+                );
+                self.turn();
+            }
         }
+    }
+
+    /// Tries again what an operator may have mended by now. With two credentials it is the other
+    /// one's turn.
+    fn turn(&self) {
+        let now = Moment::now();
+        self.present_route.turn(now);
+        let (_, route) = self.present_route.current();
+        route.credentials.ask_again(now);
     }
 
     /// Whether those are the files in use, as they were read last.
@@ -207,14 +213,18 @@ impl CredentialReader {
     pub fn turn_to(&self, files: CredentialFiles, route: Route, is_rotation: bool) {
         // The lock is held until the route is in place, lest an older one is put there.
         let (mut present, now) = (self.lock_files(), Moment::now());
-        let former = if is_rotation { None } else { files.former() };
-        let outlives = files.name_former();
+        let former = files.former();
         *present = files;
         match former {
-            _ if is_rotation => self.present_route.try_out(route, outlives, now),
+            _ if is_rotation => {
+                let (_, in_use) = self.present_route.current();
+                let is_it = |former: Route| former.credentials.are(&in_use.credentials);
+                self.present_route
+                    .try_out(route, former.is_some_and(is_it), now);
+            }
             Some(former) => {
                 self.present_route.replace(former, now);
-                self.present_route.try_out(route, outlives, now);
+                self.present_route.try_out(route, true, now);
             }
             None => self.present_route.replace(route, now),
         }

@@ -68,6 +68,8 @@ pub struct Desk<T> {
     settler: Settler,
     links: Links<T>,
     pub(super) trays: Trays,
+    /// The push that tried a candidate last.
+    tried_last: Option<PushId>,
     /// Those in flight that were sent to try a credential.
     probes: Vec<PushId>,
     /// Who asked for pushes to be purged that are settled when the round is flushed.
@@ -142,6 +144,7 @@ impl<T: Transport> Desk<T> {
             settler,
             links: Links::default(),
             trays: Trays::default(),
+            tried_last: None,
             probes: Vec::new(),
             purged: Vec::new(),
             may_dial: false,

@@ -104,6 +104,7 @@ impl<T: Transport> Link<T> {
     ) -> Self {
         let mut session = route.session(id);
         session.belongs_to(begun.generation);
+        session.set_on_trial(begun.is_candidate);
         Self {
             id,
             connection,
@@ -132,6 +133,7 @@ impl<T: Transport> Link<T> {
     /// Its route is the lane's present one now.
     pub(super) fn is_adopted(&mut self) {
         self.begun.is_candidate = false;
+        self.session.set_on_trial(false);
     }
 
     /// The pushes on it.

@@ -99,6 +99,14 @@ impl<T: Transport> Links<T> {
             .min()
     }
 
+    /// Takes one that was opened as the present one. If there is one by now it goes beside that.
+    pub(super) fn take_opened(&mut self, link: Link<T>) {
+        match &self.present {
+            None => self.present = Some(link),
+            Some(_) => self.draining.push(link),
+        }
+    }
+
     /// Lets the present one retire if it takes no more pushes, and that of a candidate. Where the
     /// candidate's route is the present one by now, so is its connection.
     pub(super) fn part(&mut self, generation: u64) {

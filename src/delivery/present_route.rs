@@ -7,9 +7,15 @@
 //! A route that has nothing new but its credential is no more than a candidate at first: see the
 //! module of that name.
 
+mod routes;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+
+pub use routes::ShownCredentials;
+
+use routes::Routes;
 
 use super::candidate::Candidate;
 use super::credential::{Access, Credentials};
@@ -29,59 +35,10 @@ pub struct PresentRoute {
     present: Mutex<Routes>,
     /// There is a candidate.
     has_candidate: AtomicBool,
+    /// It was refused before.
+    is_refused: AtomicBool,
     /// One at a time replaces it, so that of two that come at once the last one's number stays.
     replacing: Mutex<()>,
-}
-
-/// A lane's present route, and the one beside it.
-#[derive(Debug)]
-struct Routes {
-    /// The present one's number.
-    generation: u64,
-    route: Arc<Route>,
-    candidate: Option<Candidate>,
-    /// The last number that was given.
-    last: u64,
-}
-
-impl Routes {
-    fn next_number(&mut self) -> u64 {
-        self.last = self.last.wrapping_add(1);
-        self.last
-    }
-
-    /// The candidate of that number, if it is one still.
-    fn candidate(&mut self, generation: u64) -> Option<&mut Candidate> {
-        let candidate = self.candidate.as_mut();
-        candidate.filter(|it| it.generation == generation)
-    }
-
-    /// The present one becomes the candidate, and the candidate the present one.
-    fn swap(&mut self) -> bool {
-        let Some(mut next) = self.candidate.take() else {
-            return false;
-        };
-        std::mem::swap(&mut self.route, &mut next.route);
-        let (outlives, was_former) = (next.outlives, next.is_former);
-        next = Candidate::new(self.next_number(), next.route, outlives);
-        next.is_former = !was_former;
-        self.candidate = Some(next);
-        self.generation = self.next_number();
-        true
-    }
-}
-
-/// The credentials of a lane, as an operator is shown them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownCredentials {
-    /// The one in use.
-    pub present: String,
-    /// The new one, which is in use once a push has shown that it is taken.
-    pub new: Option<String>,
-    /// What the new one was refused with last.
-    pub refusal: Option<String>,
-    /// The old one, while it is not known of the one in use whether it is taken.
-    pub old: Option<String>,
 }
 
 impl PresentRoute {
@@ -98,6 +55,7 @@ impl PresentRoute {
             lane: Arc::clone(lane),
             present: Mutex::new(routes),
             has_candidate: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
             replacing: Mutex::default(),
         });
         let (_, route) = present.current();
@@ -124,8 +82,36 @@ impl PresentRoute {
         self.hear_of(&route, now);
     }
 
+    /// Puts one of new content in the place of the one that was made of the same files: that is
+    /// used at once, since the lane is held, and the old one is kept beside it.
+    pub(super) fn renew(self: &Arc<Self>, route: Route, now: Moment) {
+        let route = Arc::new(route);
+        self.change(now, |present| {
+            match &mut present.candidate {
+                Some(new) if !new.is_former => {
+                    new.route = Arc::clone(&route);
+                    return present.swap(now.monotonic);
+                }
+                _ => present.route = Arc::clone(&route),
+            }
+            present.generation = present.next_number();
+            true
+        });
+        self.hear_of(&route, now);
+    }
+
     /// Changes what is in use, as told; whether it did.
     fn change(self: &Arc<Self>, now: Moment, change: impl FnOnce(&mut Routes) -> bool) -> bool {
+        let replaced = |generation| self.lane.route_replaced(generation, now.monotonic);
+        self.change_by(change, replaced)
+    }
+
+    /// Changes what is in use, as told, and tells the lane; whether it did.
+    fn change_by(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Routes) -> bool,
+        replaced: impl FnOnce(u64) -> Option<Prevailing>,
+    ) -> bool {
         let ended = {
             let _alone = self
                 .replacing
@@ -138,7 +124,7 @@ impl PresentRoute {
             let generation = present.generation;
             self.note_candidate(&present);
             drop(present);
-            self.lane.route_replaced(generation, now.monotonic)
+            replaced(generation)
         };
         if let Some(Prevailing { refusal, .. }) = ended {
             ::log::info!(
@@ -159,19 +145,43 @@ impl PresentRoute {
         {
             let mut present = self.lock();
             let generation = present.next_number();
-            let candidate = Candidate::new(generation, Arc::clone(&route), outlives);
+            let kept = Arc::clone(&route);
+            let candidate = Candidate::new(generation, kept, outlives, now.monotonic);
             present.candidate = Some(candidate);
             self.note_candidate(&present);
         }
         self.hear_of(&route, now);
-        if self.lane.holding().is_judged() {
-            self.turn(now);
+        if self.is_to_turn() && self.change(now, |present| present.swap(now.monotonic)) {
+            self.tell_turn(now);
         }
     }
 
     /// Whether there is one that is to be tried, or was before.
     pub fn has_candidate(&self) -> bool {
         self.has_candidate.load(Ordering::Acquire)
+    }
+
+    /// Whether a push of another topic than the configured one may try the candidate.
+    pub(super) fn takes_other_topics(&self, now: Moment) -> bool {
+        let present = self.lock();
+        let candidate = present.candidate.as_ref();
+        candidate.is_some_and(|it| it.takes_other_topics(now.monotonic))
+    }
+
+    /// An answer to a push that went by the candidate of that number says nothing of it; whether
+    /// that is enough of those.
+    pub(super) fn says_nothing(&self, generation: u64) -> bool {
+        let mut present = self.lock();
+        let candidate = present.candidate(generation);
+        candidate.is_some_and(Candidate::says_nothing)
+    }
+
+    /// The candidate of that number was refused to a push of another topic than the configured one;
+    /// whether it counts as refused.
+    pub(super) fn is_refused_to_others(&self, generation: u64) -> bool {
+        let mut present = self.lock();
+        let candidate = present.candidate(generation);
+        candidate.is_some_and(Candidate::is_refused_to_others)
     }
 
     /// Lets a thread try the candidate, if it is time and no other does: its number, and itself.
@@ -232,11 +242,12 @@ impl PresentRoute {
 
     /// A push was taken that went by the present route, whose credential was refused or in
     /// question: if it is the new one, the old one is gone.
-    pub(super) fn proved(&self, generation: u64) {
+    pub(super) fn proved(&self, generation: u64, proof: Proof) {
         let old = {
             let mut present = self.lock();
             let is_present = present.generation == generation;
-            let old = present.candidate.take_if(|it| is_present && it.is_former);
+            let is_over = |it: &mut Candidate| is_present && it.is_former && it.is_proved_by(proof);
+            let old = present.candidate.take_if(is_over);
             self.note_candidate(&present);
             old
         };
@@ -275,6 +286,7 @@ impl PresentRoute {
         let wait = holding.wait_before_probe(candidate.tries(), random);
         let is_news = candidate.rest(reason, wait, now.monotonic);
         let (route, outlives) = (Arc::clone(&candidate.route), candidate.outlives);
+        self.note_candidate(&present);
         drop(present);
         let (vendor, used) = (
             provider::of(lane.provider()).name(),
@@ -308,19 +320,33 @@ impl PresentRoute {
     }
 
     /// Has the candidate used in the present one's place, and the present one kept beside it, since
-    /// the present one is refused. False if there is none.
-    pub(super) fn turn(self: &Arc<Self>, now: Moment) -> bool {
-        let turned = self.change(now, Routes::swap);
+    /// the lane is held for the present one; when its probe goes is not changed by that.
+    pub(super) fn turn(self: &Arc<Self>, now: Moment) {
+        let turned = self.change_by(
+            |present| self.is_to_turn() && present.swap(now.monotonic),
+            |generation| self.lane.route_turned(generation),
+        );
         if turned {
-            let (_, route) = self.current();
-            ::log::info!(
-                "{}: the credential in use is refused; the other one is tried: {}",
-                self.lane.id(),
-                route.credential_name
-            );
-            self.look_at_access(&route, now);
+            self.tell_turn(now);
         }
-        turned
+    }
+
+    /// Whether the candidate is to be used in the present one's place: the lane is held, and not by
+    /// one push's word, unless the candidate is no worse for all that is known.
+    fn is_to_turn(&self) -> bool {
+        let holding = self.lane.holding();
+        let is_for_all = || holding.only_witness().is_none();
+        holding.is_judged() && (is_for_all() || !self.is_refused.load(Ordering::Acquire))
+    }
+
+    fn tell_turn(&self, now: Moment) {
+        let (_, route) = self.current();
+        ::log::info!(
+            "{}: the credential in use is refused; the other one is tried: {}",
+            self.lane.id(),
+            route.credential_name
+        );
+        self.look_at_access(&route, now);
     }
 
     /// Has the new credential used, whether or not a push has shown that it is taken, and the old
@@ -333,7 +359,7 @@ impl PresentRoute {
             old.is_some()
         };
         let turned = self.change(now, |present| {
-            let is_new = present.swap();
+            let is_new = present.swap(now.monotonic);
             present.candidate = None;
             is_new
         });
@@ -346,18 +372,7 @@ impl PresentRoute {
 
     /// What a lane's credentials are, for an operator.
     pub fn shown(&self) -> ShownCredentials {
-        let present = self.lock();
-        let candidate = present.candidate.as_ref();
-        let name = |is_former: bool| {
-            let candidate = candidate.filter(|it| it.is_former == is_former);
-            candidate.map(|it| it.route.credential_name.clone())
-        };
-        ShownCredentials {
-            present: present.route.credential_name.clone(),
-            new: name(false),
-            refusal: candidate.and_then(|it| it.refusal().map(ToString::to_string)),
-            old: name(true),
-        }
+        self.lock().shown()
     }
 
     /// The number of the route that came last, in use or not.
@@ -399,8 +414,11 @@ impl PresentRoute {
     }
 
     fn note_candidate(&self, present: &Routes) {
-        let has_one = present.candidate.is_some();
-        self.has_candidate.store(has_one, Ordering::Release);
+        let candidate = present.candidate.as_ref();
+        self.has_candidate
+            .store(candidate.is_some(), Ordering::Release);
+        let is_refused = candidate.is_some_and(|it| it.refusal().is_some());
+        self.is_refused.store(is_refused, Ordering::Release);
     }
 
     /// Holds the lane if there is no access token and an operator has to act for one; releases it

@@ -4,12 +4,14 @@
 //! it takes comes back exactly once, as an [`Ended`].
 
 mod causes;
+mod ended;
 mod flight;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use causes::{RestOfAnswer, SILENT, cause_text, goaway_text};
+pub use ended::Ended;
 use flight::{Carried, Flight};
 
 use super::credential::{Credential, Trouble};
@@ -37,27 +39,6 @@ const STALE_DEADLINES: usize = 1024;
 
 /// What refused the credential of a connection, and the push that it may be about alone.
 type ConnectionRefused = (&'static Row, Option<(PushId, Target)>);
-
-/// A push that a session is done with.
-#[derive(Debug)]
-pub struct Ended {
-    /// The push.
-    pub push: Push,
-    /// What became of the attempt.
-    pub outcome: Outcome,
-    /// The number of the route that it was sent by: see [`Session::belongs_to`].
-    pub generation: u64,
-    /// The connection that it was on.
-    pub connection: ConnectionId,
-    /// Its connection was refused as a whole, for its credential.
-    pub is_refused: bool,
-    /// Nothing was heard of it on a connection whose credential was refused before it answered
-    /// anything: that says nothing of the push.
-    pub is_spared: bool,
-    /// It was sent before the provider had acknowledged our SETTINGS. Some refuse what comes by
-    /// then and take it later on the same connection.
-    pub was_early: bool,
-}
 
 /// The pushes in flight on one connection.
 #[derive(Debug)]
@@ -94,6 +75,8 @@ pub struct Session {
     /// Whom its pushes went to.
     carried: Carried,
     generation: u64,
+    /// Its pushes go by a route that is tried, and not the lane's.
+    is_on_trial: bool,
     connection: ConnectionId,
     /// The provider has acknowledged our SETTINGS.
     settings_acknowledged: bool,
@@ -127,6 +110,7 @@ impl Session {
             refusal_told: false,
             carried: Carried::Nothing,
             generation: 0,
+            is_on_trial: false,
             settings_acknowledged: false,
             credential_number: 0,
         }
@@ -135,6 +119,11 @@ impl Session {
     /// The pushes of this connection go by the route of that number.
     pub fn belongs_to(&mut self, generation: u64) {
         self.generation = generation;
+    }
+
+    /// Whether the route of its pushes is one that is tried, and not the lane's.
+    pub fn set_on_trial(&mut self, is_on_trial: bool) {
+        self.is_on_trial = is_on_trial;
     }
 
     /// The number of the route that its pushes go by.
@@ -303,6 +292,7 @@ impl Session {
                     credential_number: self.credential_number,
                     generation: self.generation,
                     is_early: !self.settings_acknowledged,
+                    is_on_trial: self.is_on_trial,
                     head: None,
                     content: Vec::new(),
                 };

@@ -449,13 +449,20 @@ impl Gate {
     /// The credential was replaced: it is tried at once, and what was only doubted of the one
     /// before is forgotten.
     pub fn replaced(&mut self, now: Instant) {
+        self.turned();
+        if let Some(closed) = &mut self.credential {
+            closed.phase = HoldPhase::Ready;
+            closed.next_probe = later(now, self.first_probe);
+        }
+    }
+
+    /// The credential is another one, which is tried when the one before it would have been.
+    pub fn turned(&mut self) {
         self.proved_at = None;
         self.credential.take_if(|closed| !closed.is_judged);
         if let Some(closed) = &mut self.credential {
             closed.forget_witnesses();
             closed.behind = None;
-            closed.phase = HoldPhase::Ready;
-            closed.next_probe = later(now, self.first_probe);
         }
     }
 

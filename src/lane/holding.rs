@@ -331,9 +331,18 @@ impl Holding {
 
     /// The route has been replaced: a refused credential is tried at once.
     pub(super) fn route_replaced(&self, generation: u64, now: Instant) -> Released {
+        self.turn_to(generation, |gate| gate.replaced(now))
+    }
+
+    /// The lane's other credential is in use while the one that was is refused.
+    pub(super) fn route_turned(&self, generation: u64) -> Released {
+        self.turn_to(generation, Gate::turned)
+    }
+
+    fn turn_to(&self, generation: u64, turn: impl FnOnce(&mut Gate)) -> Released {
         self.with(|gate| {
             self.generation.store(generation, Ordering::Release);
-            gate.replaced(now);
+            turn(gate);
             self.suspects.clear();
             self.released_if(!gate.is_refused())
         })

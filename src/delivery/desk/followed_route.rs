@@ -59,6 +59,21 @@ impl FollowedRoute {
         self.of_lane.is_candidate(generation)
     }
 
+    /// See [`PresentRoute::takes_other_topics`].
+    pub(super) fn takes_other_topics(&self, now: Moment) -> bool {
+        self.of_lane.takes_other_topics(now)
+    }
+
+    /// See [`PresentRoute::says_nothing`].
+    pub(super) fn says_nothing(&self, generation: u64) -> bool {
+        self.of_lane.says_nothing(generation)
+    }
+
+    /// See [`PresentRoute::is_refused_to_others`].
+    pub(super) fn is_refused_to_others(&self, generation: u64) -> bool {
+        self.of_lane.is_refused_to_others(generation)
+    }
+
     /// Has this thread try the candidate, if it is time and no other does.
     pub(super) fn claim(&mut self, seat: usize, now: Moment) -> bool {
         self.candidate = self.of_lane.claim(seat, now);
@@ -110,9 +125,9 @@ impl FollowedRoute {
     }
 
     /// A push was taken that went by the route of that number.
-    pub(super) fn proved(&self, generation: u64) {
+    pub(super) fn proved(&self, generation: u64, proof: Proof) {
         if self.has_candidate() {
-            self.of_lane.proved(generation);
+            self.of_lane.proved(generation, proof);
         }
     }
 

@@ -227,7 +227,7 @@ impl<T: Transport> Desk<T> {
     /// A push was answered as only a credential is that is taken: what was refused is contradicted.
     fn take_proof(&mut self, generation: u64, proof: Proof, now: Moment) {
         let now = now.monotonic;
-        self.following.proved(generation);
+        self.following.proved(generation, proof);
         if !self.lane.holding().is_held() {
             let again_at = self.timers.at(Timer::NoteProof);
             if again_at.is_none_or(|at| at <= now) {

@@ -88,12 +88,13 @@ impl<T: Transport> Desk<T> {
                 let id = self.lane.new_connection();
                 let mut link = Link::new(id, connection, &self.following.route, begun, now);
                 link.slow_down_pings(ping_complaints);
-                if begun.generation != self.following.generation {
+                let is_late = self.links.present.is_some();
+                if is_late || begun.generation != self.following.generation {
                     link.session().retire(REPLACED);
                 }
                 let (lane, peer) = (self.lane.id(), link.peer());
                 ::log::debug!("{lane}: connected to {peer}");
-                self.links.present = Some(link);
+                self.links.take_opened(link);
             }
             Err(why) => self.cannot_connect(why, now),
         }

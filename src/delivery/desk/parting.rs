@@ -1,6 +1,6 @@
 //! How a connection thread parts with its connections, and what that says of the next ones.
 
-use super::super::link::{Parting, Worth};
+use super::super::link::{Parting, REPLACED, Worth};
 use super::super::transport::Transport;
 use super::Desk;
 use crate::count;
@@ -21,6 +21,12 @@ impl<T: Transport> Desk<T> {
         }
         self.judge_links(now);
         self.links.part(self.following.generation);
+        let is_dialled = self.links.dialling.is_some_and(|it| it.is_candidate);
+        let is_trying = is_dialled || self.links.candidate.is_some();
+        if self.following.trying().is_some() && !is_trying && self.trays.to_try.is_none() {
+            // Another thread may have what there is to send.
+            self.let_candidate_go(REPLACED);
+        }
         while let Some(parting) = self.links.end_one(now, &mut self.trays.ended) {
             self.part_with(parting, now);
         }

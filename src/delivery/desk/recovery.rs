@@ -32,6 +32,7 @@ impl<T: Transport> Desk<T> {
             is_refused: false,
             is_spared: false,
             was_early: false,
+            was_on_trial: false,
         }));
         self.lane.crew().dial().settled();
         // What went wrong once may go wrong on the next connection at once.

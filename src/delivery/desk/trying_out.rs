@@ -44,7 +44,10 @@ impl<T: Transport> Desk<T> {
             if is_free {
                 self.send_by_candidate(now);
             }
-        } else if self.links.present.is_some() {
+            return;
+        }
+        let present = self.links.present.as_ref();
+        if present.is_some_and(|link| !link.is_retiring()) {
             self.begin_trying(now);
         }
     }
@@ -56,7 +59,7 @@ impl<T: Transport> Desk<T> {
             return false;
         }
         if self.trays.to_try.is_none() && self.has_work() && self.following.claim(self.seat, now) {
-            if self.take_to_try() {
+            if self.take_to_try(now) {
                 let until = now.monotonic.checked_add(HELD_MAX);
                 self.timers.set(Timer::Try, until);
             } else {
@@ -71,9 +74,10 @@ impl<T: Transport> Desk<T> {
         !self.trays.hand.is_empty() || self.lane.has_work_for(present)
     }
 
-    /// Takes a push that has the configured topic, if one is at hand: by another one nobody learns
-    /// whether the credential is for that.
-    fn take_to_try(&mut self) -> bool {
+    /// Takes a push to try the candidate with: one that has the configured topic, if that comes,
+    /// since by another one nobody learns whether the credential is for that; and not the one
+    /// which was tried last, which has its turn by the present route.
+    fn take_to_try(&mut self, now: Moment) -> bool {
         let hand = &mut self.trays.hand;
         if self.trays.to_try.is_none() {
             let links = [&self.links.present, &self.links.candidate];
@@ -81,8 +85,14 @@ impl<T: Transport> Desk<T> {
             if hand.is_empty() {
                 self.lane.take_for(id.unwrap_or(ConnectionId::new(0)), hand);
             }
-            let index = hand.iter().position(|it| it.envelope().has_bare_topic());
-            self.trays.to_try = hand.remove(index.unwrap_or_default());
+            let last = self.tried_last;
+            let is_another = |push: &Push| last != Some(push.id());
+            let mut is_fit = |push: &Push| is_another(push) && push.envelope().has_bare_topic();
+            let mut index = hand.iter().position(&mut is_fit);
+            if index.is_none() && self.following.takes_other_topics(now) {
+                index = hand.iter().position(is_another);
+            }
+            self.trays.to_try = index.and_then(|index| hand.remove(index));
         }
         if self.links.present.is_none() {
             self.lane.put_back(hand.drain(..));
@@ -98,7 +108,7 @@ impl<T: Transport> Desk<T> {
         let Some(credential) = route.credentials.current(lane, now) else {
             return self.trays.give_up_trying(&self.lane);
         };
-        if !self.has_work() && self.trays.to_try.is_none() || !self.take_to_try() {
+        if !self.has_work() && self.trays.to_try.is_none() || !self.take_to_try(now) {
             return;
         }
         self.timers.stop(Timer::Try);
@@ -119,11 +129,14 @@ impl<T: Transport> Desk<T> {
         {
             link.set_credential(credential);
             match link.send(push, now).map_err(|refused| *refused) {
-                Ok(()) => self.settler.hand(id),
+                Ok(()) => {
+                    self.tried_last = Some(id);
+                    self.settler.hand(id);
+                }
                 Err((push, SendError::BadHead)) => self.settle_unsendable(&push, now),
                 Err((push, _)) => {
                     link.session().retire("it takes no more streams");
-                    self.trays.hand.push_front(push);
+                    self.lane.put_back([push]);
                 }
             }
         }
@@ -155,50 +168,47 @@ impl<T: Transport> Desk<T> {
     }
 
     /// What became of a push that went by the candidate's route, as far as that is about the
-    /// candidate. A push of which it says nothing is given back.
+    /// candidate. A push that was not taken by it is given back: the present route has the word on
+    /// it.
     pub(super) fn look_at_tried(&mut self, ended: Ended, now: Moment) -> Result<Ended, Push> {
-        let generation = ended.generation;
-        if !self.following.is_candidate(generation) {
+        if !ended.was_on_trial {
             return Ok(ended);
         }
-        let is_trying = self.following.is_trying(generation);
+        let generation = ended.generation;
+        let has_bare_topic = ended.push.envelope().has_bare_topic();
         match &ended.outcome {
             Outcome::Answered(answer) if answer.proves => {
-                let proof = Proof::of(ended.push.envelope().has_bare_topic());
+                let proof = Proof::of(has_bare_topic);
                 self.following.candidate_taken(generation, proof, now);
                 return Ok(ended);
             }
-            // What one has that is not for the push's own topic, the other may be for.
-            Outcome::Answered(answer)
-                if answer.of_other_topic || stop::stops_the_lane(answer, true) =>
-            {
+            Outcome::Answered(answer) => {
                 if let Some((date, route)) = answer.date.zip(self.following.candidate_route()) {
                     route.clock.note(date, now);
                 }
                 let (reason, mut why) = words(answer, ended.push.id());
-                if !ended.push.envelope().has_bare_topic() {
+                let is_refused = stop::stops_the_lane(answer, true) && !answer.of_other_topic;
+                // What says it to a push of another topic may be about that, or about the key.
+                let to_others =
+                    !has_bare_topic && matches!(answer.verdict, Verdict::Retry(it) if it.once);
+                if to_others {
                     why.push_str(", which is not for the configured topic");
+                    if self.following.is_refused_to_others(generation) {
+                        self.candidate_refused(generation, &reason, &why, now);
+                    }
+                } else if is_refused {
+                    self.candidate_refused(generation, &reason, &why, now);
                 }
-                self.candidate_refused(generation, &reason, &why, now);
-            }
-            Outcome::Answered(answer) if answer.verdict == Verdict::Refused => return Ok(ended),
-            Outcome::Answered(answer) => {
-                let why = format!("{} {}: {}", answer.status, answer.reason, answer.error);
-                if is_trying {
-                    self.learnt_nothing(&why, now);
+                let is_of_push = answer.verdict == Verdict::Refused || answer.of_other_topic;
+                if !is_of_push || to_others || self.following.says_nothing(generation) {
+                    self.learnt_nothing_of(generation, &why, now);
                 }
-                return Ok(ended);
             }
             Outcome::Unknown(why) | Outcome::NotProcessed(why) => {
-                let why = why.to_string();
-                if is_trying {
-                    self.learnt_nothing(&why, now);
-                }
+                self.learnt_nothing_of(generation, why, now);
             }
             Outcome::NotSent => {
-                if is_trying {
-                    self.learnt_nothing("the connection ended", now);
-                }
+                self.learnt_nothing_of(generation, "the connection ended", now);
                 return Ok(ended);
             }
         }
@@ -233,9 +243,15 @@ impl<T: Transport> Desk<T> {
     /// The candidate was tried in vain, which says nothing of its credential.
     pub(super) fn learnt_nothing(&mut self, why: &str, now: Moment) {
         if let Some(generation) = self.following.trying() {
-            self.following.candidate_failed(generation, None, why, now);
+            self.learnt_nothing_of(generation, why, now);
         }
-        self.let_candidate_go(PUT_OFF);
+    }
+
+    fn learnt_nothing_of(&mut self, generation: u64, why: &str, now: Moment) {
+        if self.following.is_trying(generation) {
+            self.following.candidate_failed(generation, None, why, now);
+            self.let_candidate_go(PUT_OFF);
+        }
     }
 
     /// This thread tries no candidate any more.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::delivery::fixture::idle_route;
-use crate::lane::{MaySend, Suspect, Target, Witness};
+use crate::lane::{MaySend, Proof, Suspect, Target, Witness};
 use crate::oauth::{AccessTokens, Class};
 use crate::provider::fcm;
-use crate::push::{ConnectionId, LaneId, fixture};
+use crate::push::{ConnectionId, LaneId, PushId, fixture};
 
 /// A lane to FCM whose access tokens a test hands out.
 fn android() -> (Arc<Lane>, Arc<PresentRoute>) {
@@ -144,4 +144,73 @@ fn a_thread_may_begin_for_what_is_let_go_while_the_route_is_replaced() {
     }));
     present.replace(route(), now);
     assert_eq!(began.load(Ordering::Relaxed), 1);
+}
+
+/// The credential was refused to a push to that target, on a connection of its own.
+fn refuse(lane: &Lane, present: &PresentRoute, target: &str, now: Moment) {
+    let (generation, route) = present.current();
+    let of_lane = refusal((lane.id(), "X"), "", &route, EndsWith::Probe, now);
+    let number: u32 = target.parse().unwrap();
+    let witness = Witness {
+        push: Some((PushId(number.into()), Target::to(target))),
+        connection: ConnectionId::new(number),
+        is_discredited: false,
+        others_decide: false,
+    };
+    lane.refuse(of_lane, generation, Some(witness), None, now, 0);
+    lane.judge(false, now.monotonic, 0);
+}
+
+#[test]
+fn the_other_credential_has_its_turn_while_the_lane_is_held_for_all() {
+    let (now, lane) = (Moment::now(), Lane::new(LaneId::IOS, 10, 1));
+    let named = |name: &str| Route {
+        credential_name: name.to_owned(),
+        ..idle_route()
+    };
+    let present = PresentRoute::new(&lane, named("old"));
+    present.try_out(named("new"), false, now);
+    let in_use = || present.current().1.credential_name.clone();
+    present.turn(now);
+    assert_eq!(in_use(), "old", "it is not refused");
+    let (number, _) = present.claim(0, now).unwrap();
+    present.candidate_failed(number, Some("InvalidProviderToken"), "", now);
+    refuse(&lane, &present, "1", now);
+    assert!(lane.holding().is_judged());
+    present.turn(now);
+    assert_eq!(
+        in_use(),
+        "old",
+        "one push is no reason for one that is refused too"
+    );
+    refuse(&lane, &present, "2", now);
+    let probes_at = lane.holding().next_reading();
+    present.turn(now);
+    assert_eq!(
+        (in_use(), present.shown().old),
+        ("new".to_owned(), Some("old".to_owned()))
+    );
+    assert_eq!(lane.holding().next_reading(), probes_at, "its probe waits");
+    present.turn(now);
+    let shown = present.shown();
+    assert_eq!(
+        (in_use(), shown.new),
+        ("old".to_owned(), Some("new".to_owned()))
+    );
+    assert_eq!(shown.refusal.as_deref(), Some("InvalidProviderToken"));
+    // New content of the file is used at once, beside the old one; which goes when a push of the
+    // configured topic is taken.
+    present.renew(named("newer"), now);
+    let (number, _) = present.current();
+    assert_eq!(
+        (in_use(), present.shown().old),
+        ("newer".to_owned(), Some("old".to_owned()))
+    );
+    present.proved(number, Proof::Credential);
+    assert!(
+        present.shown().old.is_some(),
+        "it may be for that topic alone"
+    );
+    present.proved(number, Proof::Topic);
+    assert!(!present.has_candidate());
 }

@@ -15,6 +15,7 @@ pub(super) struct Flight {
     pub(super) credential_number: u32,
     pub(super) generation: u64,
     pub(super) is_early: bool,
+    pub(super) is_on_trial: bool,
     pub(super) head: Option<Fields>,
     pub(super) content: Vec<u8>,
 }
@@ -29,6 +30,7 @@ impl Flight {
             is_refused,
             is_spared: false,
             was_early: self.is_early,
+            was_on_trial: self.is_on_trial,
         }
     }
 }

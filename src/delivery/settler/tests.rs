@@ -89,6 +89,7 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
         is_refused: false,
         is_spared: false,
         was_early: false,
+        was_on_trial: false,
     }
 }
 

@@ -81,3 +81,18 @@ fn a_connection_that_was_idle_through_a_standstill_takes_no_push() {
         assert_eq!(succeeded(&scene), 2, "stood {stood:?}");
     }
 }
+
+/// Another came into the present one's place while it was opened: that of a candidate.
+#[test]
+fn a_connection_that_comes_late_puts_none_away_that_has_pushes() {
+    let mut scene = Scene::with(1, true, None);
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 1);
+    scene.pass(Duration::ZERO);
+    assert_eq!(scene.desk.links.in_flight(), 1);
+    let late = Kind::new(0, scene.manners, None, scene.now.monotonic);
+    scene.desk.opened(Ok(late), scene.now);
+    assert_eq!(scene.desk.links.in_flight(), 1);
+    scene.pass(Duration::ZERO);
+    assert_eq!(scene.desk.transports().count(), 1, "it goes");
+}

@@ -152,6 +152,7 @@ fn what_was_answered_by_then_ends_with_its_answer() {
         is_refused: false,
         is_spared: false,
         was_early: false,
+        was_on_trial: false,
     });
     scene.desk.leave(scene.now);
     let lines = lines(&scene.desk);
