@@ -3,6 +3,7 @@
 //! APNs gets a push to a device token that is none: `BadDeviceToken` comes after everything else
 //! was found good. FCM gets a message that it shall only validate.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,10 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
             continue;
         }
         findings.push(match asked {
-            Ok(found) => report(source, (key, name), found, apart),
+            Ok(found) => {
+                let of_app = |cure| provider::told_of(id, cure);
+                report(source, (key, name), found, (apart, of_app))
+            }
             Err(_) if has_error(told) => {
                 let text = format!("{name} was not asked, since what it needs cannot be used");
                 source.whole(Severity::Note, text + "; mend the errors first")
@@ -111,7 +115,7 @@ fn report(
     source: &FileText<'_>,
     (key, name): (&str, &str),
     found: Result<Trial, String>,
-    apart: Option<&str>,
+    (apart, of_app): (Option<&str>, impl Fn(&'static str) -> Cow<'static, str>),
 ) -> Diagnostic {
     let (text, cure) = match found {
         Err(text) => (format!("{name}: {text}"), None),
@@ -126,7 +130,7 @@ fn report(
             }
             let error = told.answer.error.replace("; ", ", ");
             let text = format!("{name} at {host} answered {status} {reason}: {error}");
-            (text, told.cure)
+            (text, told.cure.map(of_app))
         }
     };
     // What is signed by a wrong clock is taken nowhere.

@@ -256,6 +256,31 @@ fn providers_are_asked_with_what_can_be_used() {
 }
 
 #[test]
+fn each_signing_key_is_asked_with_and_a_cure_names_the_keys_of_its_app() {
+    let simulated = Simulated::start();
+    let [key, old] = &simulated.simulator.credentials().signing_keys;
+    let site = Site::simulated(&simulated.simulator)
+        .with_app("shop", &simulated.simulator)
+        .with_text("apps.shop.ios.token_auth_key_id", "STERNAKEY9")
+        .with_text("ios.token_auth_old_key_path", old.path.to_str().unwrap())
+        .with_text("ios.token_auth_old_key_id", &old.id);
+    let (_, text) = check(&site, &["--online"], &[]);
+    for told in [
+        " takes the credentials: it answered 400 BadDeviceToken",
+        " takes the old signing key too",
+        "APNs of shop/ios at ",
+        "Check apps.shop.ios.token_auth_key_path",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    simulated.simulator.revoke_signing_key(&old.id);
+    let site = site.with_text("apps.shop.ios.token_auth_key_id", &key.id);
+    let (code, text) = check(&site, &["--online"], &[]);
+    let told = " refuses the old signing key: 403 InvalidProviderToken";
+    assert!(code == Some(0) && text.contains(told), "{text}");
+}
+
+#[test]
 fn log_lines_have_the_zone_of_the_environment() {
     let site = Site::unreachable();
     let mut command: Command = site.command(&[]);
