@@ -259,8 +259,9 @@ impl Backlog {
         self.journal()?.peek(id).ok().flatten()
     }
 
-    /// Hands out pushes of one lane that an earlier process has left, with their contents, the
-    /// oldest first: at most `max_pushes`, each once. May wait for a disk.
+    /// Hands out pushes of one lane that an earlier process has left, with their contents,
+    /// transactional ones and of each class the oldest first: at most `max_pushes`, each once. May
+    /// wait for a disk.
     fn claim(&self, lane: LaneId, max_pushes: usize) -> Fed {
         let journal = self.journal();
         journal.map_or_else(Fed::default, |journal| journal.feed(lane, max_pushes))
@@ -269,6 +270,12 @@ impl Backlog {
     /// Pushes of one lane that are still to be claimed.
     pub fn unclaimed(&self, lane: LaneId) -> u64 {
         self.journal().map_or(0, |journal| journal.unfed(lane))
+    }
+
+    /// Transactional ones among those, but for what the disk does not give just now.
+    fn transactional_unclaimed(&self, lane: LaneId) -> u64 {
+        let journal = self.journal();
+        journal.map_or(0, |journal| journal.transactional_unfed(lane))
     }
 
     /// The lanes of which some are, whether the configuration has them or not.

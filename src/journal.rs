@@ -368,7 +368,8 @@ impl Journal {
     }
 
     /// Hands out pushes of one lane that were outstanding when the journal was opened, with
-    /// their contents, the oldest first: at most `max_pushes`, each once.
+    /// their contents, transactional ones and of each class the oldest first: at most `max_pushes`,
+    /// each once.
     ///
     /// Reads files; for a thread that may wait.
     pub fn feed(&self, lane: LaneId, max_pushes: usize) -> Fed {
@@ -415,6 +416,12 @@ impl Journal {
     /// How many pushes of one lane are still to be fed.
     pub fn unfed(&self, lane: LaneId) -> u64 {
         self.catalogue.unfed(lane)
+    }
+
+    /// How many transactional pushes of one lane are still to be fed, but for those that the disk
+    /// does not give.
+    pub fn transactional_unfed(&self, lane: LaneId) -> u64 {
+        self.catalogue.transactional_unfed(lane)
     }
 
     /// The lanes that have pushes which are still to be fed, whether they are served or not.

@@ -37,6 +37,7 @@ mod shared_outage;
 mod shelf;
 mod sifting;
 mod suspects;
+mod taking;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -60,10 +61,11 @@ pub use outage::{Failing, Lack, OUTAGE_TOLD_AFTER, OUTAGE_TOLD_EVERY, Unreachabl
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::{Pacing, Tickets};
 pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevailing, TokenRefusal};
+pub use queue::BULK_WAITS_FOR;
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
-pub use room::{Reservation, Room, RoomShare, SCHEDULED_QUEUES};
+pub use room::{Reservation, Room, RoomShare, SCHEDULED_QUEUES, TRANSACTIONAL_SHARE};
 pub use shared_outage::SharedOutage;
 pub use suspects::{Rebuff, Suspect};
 
@@ -197,13 +199,14 @@ impl Lane {
 
     /// Hands back pushes that were taken and not sent; they go before the queue.
     pub fn put_back(&self, pushes: impl IntoIterator<Item = Push>) {
-        if self.queue.returned.put_all(pushes.into_iter()) {
+        if self.queue.put_back(pushes.into_iter()) {
             self.call();
         }
     }
 
     /// Moves what is due from the shelf to the front of the queue, as far as the retry budget
-    /// goes; the others wait for it, the earliest first. Nothing while the lane rests.
+    /// goes; the others wait for it, transactional ones and then the earliest first. Nothing while
+    /// the lane rests.
     pub fn promote_due(&self, now: Instant) {
         if self.rests(now) {
             return;
@@ -296,30 +299,6 @@ impl Lane {
     /// A number for a connection that was opened.
     pub fn new_connection(&self) -> ConnectionId {
         ConnectionId::new(self.connections.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Takes a chunk of pushes into `hand` that the connection has not refused; false if there was
-    /// none. What it has refused is kept for the others, and those that wait are woken.
-    pub fn take_for(&self, connection: ConnectionId, hand: &mut VecDeque<Push>) -> bool {
-        self.queue
-            .take_for(connection, hand, || self.crew.wake_warm())
-    }
-
-    /// Whether something waits that the connection may take; `None` is one that is still to be
-    /// opened.
-    pub fn has_work_for(&self, connection: Option<ConnectionId>) -> bool {
-        self.has_work() || self.queue.has_aside_for(connection)
-    }
-
-    /// Whether a push waits that the connection has refused.
-    pub fn is_avoided(&self, connection: ConnectionId) -> bool {
-        self.queue.is_avoided(connection)
-    }
-
-    /// Keeps pushes for other connections than those that refused them.
-    fn put_aside(&self, pushes: Vec<Push>) {
-        self.put_back(self.queue.put_aside(pushes));
-        self.crew.wake_warm();
     }
 
     /// Lets a push go last that goes where another was refused; it is queued if none is.

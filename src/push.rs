@@ -404,6 +404,11 @@ impl Push {
         &self.accepted.envelope
     }
 
+    /// Whether others go before it.
+    pub fn class(&self) -> PushClass {
+        self.accepted.envelope.class
+    }
+
     /// Where the push goes.
     pub fn lane(&self) -> LaneId {
         self.accepted.envelope.lane

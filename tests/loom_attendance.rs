@@ -24,6 +24,8 @@ use loom::thread::JoinHandle;
 struct Lane {
     attendance: Attendance,
     queued: AtomicUsize,
+    /// Of those that are queued, what goes before the rest.
+    urgent: AtomicUsize,
     bells: Vec<AtomicUsize>,
 }
 
@@ -32,6 +34,7 @@ impl Lane {
         Arc::new(Self {
             attendance: Attendance::new(threads),
             queued: AtomicUsize::new(0),
+            urgent: AtomicUsize::new(0),
             bells: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
         })
     }
@@ -48,15 +51,25 @@ impl Lane {
         self.ring();
     }
 
+    fn add_urgent(&self) {
+        self.urgent.fetch_add(1, Ordering::Release);
+        self.add();
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire) > 0
+    }
+
     fn ring(&self) {
-        if let Some(Call::Wake(seat) | Call::Start(seat)) = self.attendance.call(|| true) {
+        let called = self.attendance.call(self.is_urgent(), || true);
+        if let Some(Call::Wake(seat) | Call::Start(seat)) = called {
             self.bells[seat].fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// [`Lane::ring`], where no thread can be started.
     fn ring_in_vain(&self) {
-        let called = match self.attendance.call(|| true) {
+        let called = match self.attendance.call(false, || true) {
             Some(Call::Start(seat)) => self.attendance.stay_away(seat, || true),
             Some(Call::Wake(seat)) => Some(seat),
             None => None,
@@ -75,6 +88,20 @@ impl Lane {
         self.attendance.leave(seat, SeatState::Absent);
         let is_needed = self.has_work() && self.attendance.present() == 0;
         !is_needed || !self.attendance.come_back(seat)
+    }
+
+    /// Whether thread `seat`, which has room for urgent work alone, would sleep on now.
+    fn reserve(&self, seat: usize) -> bool {
+        self.attendance.leave(seat, SeatState::Reserved);
+        if !self.has_work() {
+            return true;
+        }
+        if self.is_urgent() {
+            self.attendance.look(seat);
+            return false;
+        }
+        self.ring();
+        true
     }
 
     /// Whether thread `seat` would sleep on now.
@@ -214,5 +241,54 @@ fn two_threads_that_end_beside_what_waits_do_not_both_end() {
         let has_ended = lane.dismiss(0);
         let other_has_ended = other.join().unwrap();
         assert!(!(has_ended && other_has_ended), "nobody is left");
+    });
+}
+
+/// Of a thread whose room is kept for urgent work each other work is another's.
+#[test]
+fn urgent_work_does_not_wait_for_a_thread_that_keeps_room_for_it() {
+    loom::model(|| {
+        let lane = Lane::running(2);
+        lane.attendance.look(0);
+        let producer = beside(&lane, Lane::add_urgent);
+        let asleep = lane.reserve(0);
+        producer.join().unwrap();
+        if asleep {
+            assert_eq!(
+                lane.bells[0].load(Ordering::Acquire),
+                1,
+                "asleep beside urgent work, not rung"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_keeps_its_room_passes_other_work_on() {
+    loom::model(|| {
+        let lane = Lane::running(2);
+        lane.attendance.look(0);
+        lane.attendance.leave(1, SeatState::Cold);
+        let producer = beside(&lane, Lane::add);
+        assert!(lane.reserve(0), "nothing is urgent");
+        producer.join().unwrap();
+        let rung = [0, 1].map(|seat| lane.bells[seat].load(Ordering::Acquire));
+        assert_eq!(rung, [0, 1], "the other sleeper was not rung");
+    });
+}
+
+/// Work of both kinds, of which the urgent comes while the thread goes to sleep beside the other.
+#[test]
+fn urgent_work_beside_other_work_finds_the_room_that_is_kept_for_it() {
+    loom::model(|| {
+        let lane = Lane::running(1);
+        lane.attendance.look(0);
+        lane.queued.store(1, Ordering::Release);
+        let producer = beside(&lane, Lane::add_urgent);
+        let asleep = lane.reserve(0);
+        producer.join().unwrap();
+        if asleep {
+            assert_eq!(lane.bells[0].load(Ordering::Acquire), 1);
+        }
     });
 }

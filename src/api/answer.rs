@@ -111,6 +111,7 @@ mod tests {
         let rules = Rules {
             notification_max,
             allows_empty_message: true,
+            bulk_from: 10,
             as_gaurun: false,
             keeps_scheduled: true,
             apps: super::super::Apps::default(),

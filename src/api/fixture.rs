@@ -205,6 +205,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
     let rules = Rules {
         notification_max: 100,
         allows_empty_message: false,
+        bulk_from: 10,
         as_gaurun: false,
         keeps_scheduled: true,
         apps: Apps::default(),

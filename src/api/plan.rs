@@ -3,12 +3,12 @@
 //! Pure: no I/O, no clock. A bad device token rejects that token, not its neighbours; an error of
 //! the notification rejects all of it.
 
+mod classes;
 pub mod reasons;
 mod rejections;
 mod sending;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::apps::Apps;
 use super::ignored::{self, Ignored, MESSAGE, PLATFORM, TOKEN, TOKENS};
@@ -18,7 +18,9 @@ use super::request::{Asked, Batch, EXTEND_MAX, TARGET_FIELDS, Tokens};
 use super::rights::{Right, Rights};
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused, Vendor};
-use crate::push::{DeviceTokens, Extend, ExtendValue, LaneId, Native, Notification, TargetKind};
+use crate::push::{
+    DeviceTokens, Extend, ExtendValue, LaneId, Native, Notification, PushClass, TargetKind,
+};
 use reasons::{
     EMPTY_MESSAGE, GAURUNS_PUSH_TYPES, HOLDS_KEY, INVALID_PLATFORM, NO_TARGET, NO_TOKEN,
 };
@@ -35,6 +37,9 @@ pub struct Rules {
     pub as_gaurun: bool,
     /// Whether a push can be kept that is to be sent later: not without a journal.
     pub keeps_scheduled: bool,
+    /// Targets of a request from which on its pushes are bulk unless it says otherwise
+    /// (`bulk_from`).
+    pub bulk_from: usize,
     /// The lanes that a notification can name.
     pub apps: Apps,
     /// Whether a device token is well formed for the platform; the error names what is wrong.
@@ -146,16 +151,6 @@ impl Plan {
         scheduled.map(|planned| planned.tokens.len()).sum()
     }
 
-    /// How many pushes each lane would have to take; never none.
-    pub fn pushes(&self) -> BTreeMap<LaneId, usize> {
-        let mut pushes = BTreeMap::new();
-        let planned = self.notifications.iter();
-        for planned in planned.filter(|planned| planned.is_at_once()) {
-            *pushes.entry(planned.notification.lane).or_default() += planned.tokens.len();
-        }
-        pushes
-    }
-
     /// Pushes that are logged as disabled-push.
     pub fn disabled(&self) -> usize {
         let planned = self.notifications.iter();
@@ -236,6 +231,11 @@ pub fn plan(
         keyless,
         rights: keyless.rights(),
         strict: batch.strict,
+        class: if batch.targets() < rules.bulk_from {
+            PushClass::Transactional
+        } else {
+            PushClass::Bulk
+        },
         now,
     };
     for (index, asked) in batch.notifications.into_iter().enumerate() {
@@ -259,6 +259,8 @@ struct Planning<'a> {
     rights: Rights,
     /// Whether what would be ignored is an error.
     strict: bool,
+    /// Of a notification that does not say.
+    class: PushClass,
     now: Moment,
 }
 
@@ -285,6 +287,7 @@ fn plan_one(
 ) -> Result<Option<Planned>, NotPushed> {
     let (rules, api_key) = (planning.rules, planning.keyless.shown());
     let lane = planning.lane_of(&mut asked)?;
+    let class = planning.class_of(&mut asked)?;
     let vendor = provider::of(lane.provider());
     check(&asked, vendor, rules)?;
     let (name, kind, tokens) = addressed(vendor, &mut asked, planning)?;
@@ -303,7 +306,7 @@ fn plan_one(
     }
     let is_enabled = enabled(lane);
     let mut unused = Unused::default();
-    let built = planning.build(&mut notification, &mut unused);
+    let built = planning.build(&mut notification, class, &mut unused);
     // No push log has the push type: who reads the push from there learns by this that it needs no
     // message. The provider is not told, who would take it for said.
     let wakes = notification.message.is_empty() && &*notification.push_type == "background";

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::push::{ExtendValue, Native};
@@ -66,6 +66,13 @@ impl Unknown {
 }
 
 impl Batch {
+    /// How many targets it names, well formed or not; one for a notification that names none in a
+    /// list.
+    pub fn targets(&self) -> usize {
+        let each = self.notifications.iter().map(Asked::targets);
+        each.fold(0, usize::saturating_add)
+    }
+
     fn push(&mut self, mut asked: Asked, most: usize) {
         self.count = self.count.saturating_add(1);
         for unknown in [&mut asked.unknown, &mut asked.extend.unknown] {
@@ -111,6 +118,21 @@ pub struct Asked {
     pub native: Native,
     /// What else it has.
     pub unknown: Unknown,
+}
+
+impl Asked {
+    fn targets(&self) -> usize {
+        let tokens = [&self.token, &self.tokens].into_iter().flatten();
+        let tokens = tokens.map(|tokens| tokens.list.len());
+        let others = TARGET_FIELDS
+            .iter()
+            .filter_map(|name| self.native.get(name));
+        let others = others.map(|list| {
+            let list = serde_json::from_str::<Vec<IgnoredAny>>(list.get());
+            list.map_or(0, |list| list.len())
+        });
+        tokens.chain(others).fold(0, usize::saturating_add).max(1)
+    }
 }
 
 /// The elements of `extend`. Of those with equal keys the last counts, as it does for Gaurun.
@@ -311,7 +333,7 @@ impl<'de> Visitor<'de> for OutermostObject<'_> {
                 Ok(_) => {}
                 Err(name) => {
                     self.batch.unknown.note(name);
-                    map.next_value::<serde::de::IgnoredAny>()?;
+                    map.next_value::<IgnoredAny>()?;
                     continue;
                 }
             }
@@ -334,7 +356,7 @@ impl Pair {
         _: &str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        map.next_value::<serde::de::IgnoredAny>().map(drop)
+        map.next_value::<IgnoredAny>().map(drop)
     }
 }
 
@@ -384,7 +406,7 @@ macro_rules! read_object {
                                 Ok(other) => $type::fill_other(&mut object, other, &mut map)?,
                                 Err(name) => {
                                     object.unknown.note(name);
-                                    map.next_value::<serde::de::IgnoredAny>()?;
+                                    map.next_value::<IgnoredAny>()?;
                                 }
                             }
                         }

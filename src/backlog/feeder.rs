@@ -2,8 +2,10 @@
 //! time has come, and settles what expires in the backlog for want of a lane.
 //!
 //! More may be outstanding than the lanes hold, and callers want room too: it feeds while a lane
-//! is less than half full. What is scheduled comes on room of its own, as much of it as that holds,
-//! so that a million pushes that are due in one second are fed as they are sent.
+//! is less than half full. Transactional pushes come first, and a few at a time also while the lane
+//! is fuller by what callers bring, which must not keep them back. What is scheduled comes on room
+//! of its own, as much of it as that holds, so that a million pushes that are due in one second are
+//! fed as they are sent.
 //!
 //! The times of what is scheduled are of the wall clock, which may be set while everybody sleeps:
 //! as long as something is scheduled it is looked at every second.
@@ -33,7 +35,9 @@ use crate::journal::Fed;
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
-use crate::push::{self, Accepted, Content, End, Envelope, LaneId, Note, Parcel, Push, PushId};
+use crate::push::{
+    self, Accepted, Content, End, Envelope, LaneId, Note, Parcel, Push, PushClass, PushId,
+};
 use crate::recover::resume;
 
 /// How often it looks whether there is room.
@@ -287,7 +291,8 @@ impl Feeding {
                 continue;
             }
             let mut due = now + LOOKS_EVERY;
-            if let Some(room) = room(&to.lane, unfed) {
+            let first = self.backlog.transactional_unclaimed(to.lane.id());
+            if let Some(room) = room(&to.lane, unfed, first) {
                 let called_off = self.backlog.called_off.lock();
                 let fed = self.backlog.claim(to.lane.id(), room.pushes());
                 if feed(to, room, fed, &called_off, Moment::now()) {
@@ -311,15 +316,26 @@ impl FedLane {
     }
 }
 
-/// Room for what is fed next, if the lane is less than half full: no more than there is to feed,
-/// for what is reserved shows as outstanding.
-fn room(lane: &Arc<Lane>, unfed: u64) -> Option<Reservation> {
-    let half = (lane.room().capacity() / 2).max(1);
-    let room = half
-        .saturating_sub(lane.room().callers().outstanding())
-        .min(AT_A_TIME);
-    let room = room.min(usize::try_from(unfed).unwrap_or(room));
-    (room > 0).then(|| lane.room().reserve(room)).flatten()
+/// Room for what is fed next, of which `first` are transactional, if the lane is less than half
+/// full, or lacks those and has room for them: no more than there is to feed, for what is reserved
+/// shows as outstanding. Of the share that only those have half is left to callers.
+fn room(lane: &Arc<Lane>, unfed: u64, first: u64) -> Option<Reservation> {
+    let at_most = |room: usize, pushes: u64| {
+        let pushes = usize::try_from(pushes).unwrap_or(AT_A_TIME);
+        room.saturating_sub(lane.room().callers().outstanding())
+            .min(AT_A_TIME)
+            .min(pushes)
+    };
+    let capacity = lane.room().capacity();
+    let share = lane.room().callers().limit(PushClass::Transactional) - capacity;
+    let lacks = if lane.has_transactional() { 0 } else { first };
+    let of_transactional = at_most(capacity + share / 2, lacks);
+    let room = match at_most((capacity / 2).max(1), unfed) {
+        0 => of_transactional,
+        room => room,
+    };
+    let reserve = || lane.room().reserve_for(PushClass::Transactional, room);
+    (room > 0).then(reserve).flatten()
 }
 
 /// Queues what was fed, on that room; false if there was nothing.
@@ -486,9 +502,62 @@ mod tests {
     }
 
     #[test]
+    fn transactional_pushes_are_fed_first_and_to_a_lane_that_callers_have_filled() {
+        let files = MemoryFiles::default();
+        let of = |class, first_id, pushes| {
+            let accepted = Arc::into_inner(accepted(pushes, Moment::now())).unwrap();
+            let envelope = Envelope {
+                class,
+                ..accepted.envelope
+            };
+            let first_id = PushId(first_id);
+            Arc::new(Accepted {
+                envelope,
+                first_id,
+                ..accepted
+            })
+        };
+        let kept = [
+            of(PushClass::Bulk, 7, 20),
+            of(PushClass::Transactional, 27, 3),
+            of(PushClass::Bulk, 30, 1),
+        ];
+        backlog_in(&files).accept(&kept, None).unwrap();
+        let register = Arc::<Register>::default();
+        let running = idle_lane((LaneId::IOS, Arc::default()), 32, &no_logs(), &register);
+        let lane = &running.lane;
+        let mut feeding = Feeding {
+            lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
+            absent: Vec::new(),
+            backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
+            register,
+            heartbeat: Heartbeat::new(moment::now()),
+        };
+        let campaign = lane.room().reserve(32).unwrap();
+        let mut fed = || {
+            assert!(feeding.feed_lanes().is_some());
+            let fed = lane.take_rest();
+            fed.iter().map(|push| push.id().0).collect::<Vec<_>>()
+        };
+        // Half of what only they have is left to callers.
+        assert_eq!(fed(), [27, 28]);
+        assert_eq!(fed(), [] as [u64; 0]);
+        lane.room().settled(2);
+        assert_eq!(fed(), [29]);
+        assert_eq!(
+            fed(),
+            [] as [u64; 0],
+            "bulk ones wait until it is half empty"
+        );
+        drop(campaign);
+        lane.room().settled(1);
+        assert_eq!(fed(), (7..23).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn it_feeds_so_much_at_a_time_and_callers_have_half_of_the_lane() {
         let lane = Lane::new(LaneId::IOS, 4 * AT_A_TIME, 1);
-        let room = |unfed: u64| room(&lane, unfed);
+        let room = |unfed: u64| room(&lane, unfed, 0);
         let first = room(u64::MAX).unwrap();
         assert_eq!(first.pushes(), AT_A_TIME);
         let second = room(u64::MAX).unwrap();

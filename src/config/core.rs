@@ -14,9 +14,9 @@ use super::key::InForce::AtStart;
 use super::key::Key;
 use super::key::Migration::ByDefault;
 use super::keys::{
-    GAURUN, HOSTS_MAX, MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN, MAX_CONNECTIONS_MAX,
-    NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PROVIDER_CONNECTIONS_MAX, PUSHER_MAX_MAX, QUEUES_MAX,
-    SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
+    BULK_FROM_MAX, GAURUN, HOSTS_MAX, MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN,
+    MAX_CONNECTIONS_MAX, NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PROVIDER_CONNECTIONS_MAX,
+    PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
 };
 use super::provider_url::is_host_name;
 use super::section::{Surroundings, section};
@@ -125,8 +125,8 @@ section! {
         1_000_000,
         (1, QUEUES_MAX),
         "pushes",
-        "Pushes that may wait or be in flight for each lane; a request that finds no room is \
-         answered 503",
+        "Pushes that may wait or be in flight for each lane, and an eighth more of transactional \
+         ones; a request that finds no room is answered 503",
     )
     .unlike_gaurun(
         "8192, shared by both platforms; requests beyond it waited in memory without bound",
@@ -207,6 +207,19 @@ section! {
     ),
     // Left out, it might mean the other.
     shown Some(Value::Text(if core.is_like_gaurun { GAURUN } else { "" }.to_owned()));
+    /// Targets of a request from which on its pushes are bulk unless it says otherwise.
+    pub bulk_from: NonZeroUsize = Key::number(
+        10,
+        (1, BULK_FROM_MAX),
+        "targets",
+        "Device tokens and other targets in one request from which on its pushes let others go \
+         first, unless a notification says otherwise by `class`; 1: all do",
+    )
+    .unlike_gaurun(
+        "first come, first sent",
+        "10",
+        "nobody should wait for a code to log in with until a campaign is through",
+    );
     /// Callers' connections served at once.
     pub max_connections: NonZeroUsize = Key::number(
         512,

@@ -7,6 +7,8 @@ pub(super) const WORKERS_MAX: u64 = 256;
 pub(super) const PROVIDER_CONNECTIONS_MAX: u64 = 65_536;
 /// Pushes per lane at most: a hundred bytes each is the memory of a large host.
 pub const QUEUES_MAX: u64 = 100_000_000;
+/// Targets of a transactional request at most: more than the greatest body names.
+pub(super) const BULK_FROM_MAX: u64 = 100_000_000;
 /// Notifications per request at most; the body's size bounds them earlier.
 pub(super) const NOTIFICATION_MAX_MAX: u64 = 100_000;
 /// Streams per connection at most: all that client-initiated ids can number (RFC 9113 §5.1.1).

@@ -82,6 +82,7 @@ fn credentials_alone_are_a_configuration() {
             pid: None,
             allows_empty_message: false,
             is_like_gaurun: false,
+            bulk_from: NonZeroUsize::new(10).unwrap(),
             max_connections: NonZeroUsize::new(512).unwrap(),
             max_body_bytes: NonZeroUsize::new(8_388_608).unwrap(),
             max_age: Duration::from_secs(24 * 3600),

@@ -25,6 +25,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
         rules: Rules {
             notification_max: config.core.notification_max.get(),
             allows_empty_message: config.core.allows_empty_message,
+            bulk_from: config.core.bulk_from.get(),
             as_gaurun: config.core.is_like_gaurun,
             keeps_scheduled: config.journal.is_some(),
             apps: apps(config),

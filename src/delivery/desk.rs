@@ -44,7 +44,7 @@ use crate::http2::SendError;
 use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, SeatState, Tickets, Wake};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushClass, PushId};
 
 /// The longest a thread waits without looking at its lane.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -339,7 +339,12 @@ impl<T: Transport> Desk<T> {
         if self.lane.pacing().has_no_tickets(now.monotonic) {
             return self.wait_for_tickets(now);
         }
-        if link.room(stream_limit) == 0 {
+        let class = if self.lane.has_urgent_for(Some(link.id())) {
+            PushClass::Transactional
+        } else {
+            self.trays.class_in_hand().unwrap_or(PushClass::Bulk)
+        };
+        if link.room(stream_limit, class) == 0 {
             if link.holds_up(now.monotonic) {
                 self.trays.hand_back(&self.lane);
             }
@@ -366,8 +371,17 @@ impl<T: Transport> Desk<T> {
     /// Sends until the lane has nothing more, the connection no room or the rate is used up.
     fn send_all(&mut self, stream_limit: usize, now: Moment) {
         let mut tickets = 0;
+        // Whether transactional pushes may have come behind bulk ones that are in the hand.
+        let mut looks = true;
         loop {
-            let room = self.room(stream_limit);
+            if looks && self.trays.class_in_hand() == Some(PushClass::Bulk) {
+                self.overtake();
+                looks = false;
+            }
+            // An empty hand is filled with what there is room for.
+            let class = self.trays.class_in_hand();
+            let class = class.unwrap_or(PushClass::Transactional);
+            let room = self.room(stream_limit, class);
             if room == 0 {
                 break;
             }
@@ -376,8 +390,13 @@ impl<T: Transport> Desk<T> {
                 self.stand_by(now);
                 break;
             }
-            if self.trays.hand.is_empty() && may_send == MaySend::Yes && !self.take_work() {
-                break;
+            if self.trays.hand.is_empty() && may_send == MaySend::Yes {
+                let takes_bulk = self.room(stream_limit, PushClass::Bulk) > 0;
+                if !self.take_work(takes_bulk) {
+                    break;
+                }
+                looks = false;
+                continue;
             }
             if tickets == 0 {
                 let wanted = self.trays.hand.len().min(room).max(1);
@@ -403,6 +422,7 @@ impl<T: Transport> Desk<T> {
             {
                 tickets -= 1;
             }
+            looks |= class == PushClass::Transactional;
             self.trays.at_work = None;
         }
         self.lane.pacing().give_back(tickets);
@@ -425,10 +445,10 @@ impl<T: Transport> Desk<T> {
         }
     }
 
-    /// Pushes that the present connection may take.
-    fn room(&mut self, stream_limit: usize) -> usize {
+    /// Pushes of that class that the present connection may take.
+    fn room(&mut self, stream_limit: usize, class: PushClass) -> usize {
         let link = self.links.present.as_mut();
-        link.map_or(0, |link| link.room(stream_limit))
+        link.map_or(0, |link| link.room(stream_limit, class))
     }
 
     /// Sends a push on the present connection, or takes it back into the hand; whether it went.
@@ -488,16 +508,25 @@ impl<T: Transport> Desk<T> {
         let present = self.links.present.as_mut();
         let takes_more = present.as_ref().filter(|link| !link.is_retiring());
         let connection = takes_more.map(|link| link.id());
-        let room = present.map(|link| link.room(stream_limit));
+        let room = present.map(|link| {
+            let mut room = |class| link.room(stream_limit, class);
+            (room(PushClass::Transactional), room(PushClass::Bulk))
+        });
         let waits_to_connect = self.timers.at(Timer::Connect).is_some();
         let state = match room {
             _ if self.lane.is_quiet() || self.is_going => SeatState::Busy,
-            Some(1..) if !self.stands_by => SeatState::Warm,
+            Some((_, 1..)) if !self.stands_by => SeatState::Warm,
+            Some((1.., 0)) if !self.stands_by => SeatState::Reserved,
             None if waits_to_connect => SeatState::Waiting,
             None if self.links.dialling.is_none() => SeatState::Cold,
             _ => SeatState::Busy,
         };
-        if state == SeatState::Warm && !self.trays.hand.is_empty() {
+        let goes_on = match state {
+            SeatState::Warm => !self.trays.hand.is_empty(),
+            SeatState::Reserved => self.trays.class_in_hand() == Some(PushClass::Transactional),
+            _ => false,
+        };
+        if goes_on {
             return Next::Round;
         }
         // While tickets are waited for, nobody else is called; connections that retire may have

@@ -13,7 +13,7 @@ use crate::http2::{ErrorCode, SendError};
 use crate::lane::Target;
 use crate::moment::Moment;
 use crate::moment::grace::Grace;
-use crate::push::{ConnectionId, Push, PushId};
+use crate::push::{ConnectionId, Push, PushClass, PushId};
 
 /// How long pushes wait for a connection that takes none.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -227,9 +227,10 @@ impl<T: Transport> Link<T> {
         due.into_iter().flatten().min()
     }
 
-    /// Pushes that it may take now.
-    pub(super) fn room(&mut self, stream_limit: usize) -> usize {
-        self.session.room(self.connection.http2(), stream_limit)
+    /// Pushes of that class that it may take now.
+    pub(super) fn room(&mut self, stream_limit: usize, class: PushClass) -> usize {
+        let http2 = self.connection.http2();
+        self.session.room(http2, stream_limit, class)
     }
 
     /// Sends with that credential from now on.

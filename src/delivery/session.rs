@@ -6,6 +6,7 @@
 mod causes;
 mod ended;
 mod flight;
+mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use causes::{RestOfAnswer, SILENT, cause_text, goaway_text};
 pub use ended::Ended;
 use flight::{Carried, Flight};
+pub use streams::{LEAST_STREAMS_TO_KEEP, STREAMS_PER_KEPT};
 
 use super::credential::{Credential, Trouble};
 use super::outcome::Outcome;
@@ -22,7 +24,7 @@ use crate::http2::{Bucket, Cause, Connection, ErrorCode, Event, Fate, SendError,
 use crate::lane::Target;
 use crate::moment::Moment;
 use crate::provider::{self, LaneEffect, Row, Verdict};
-use crate::push::{ConnectionId, Push, PushId};
+use crate::push::{ConnectionId, Push, PushClass, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
 /// new pushes must not pile up on it. Bytes prove nothing: a server whose application hangs may
@@ -51,6 +53,8 @@ pub struct Session {
     /// An answer has shown that the present credential is taken.
     proved: bool,
     flights: HashMap<StreamId, Flight>,
+    /// Bulk pushes among them.
+    bulk: usize,
     /// Deadlines in the order of sending; one time-out for all keeps them sorted. Entries of
     /// streams that have ended are skipped.
     deadlines: VecDeque<(Instant, StreamId)>,
@@ -101,6 +105,7 @@ impl Session {
             troubles: Vec::new(),
             proved: false,
             flights: HashMap::new(),
+            bulk: 0,
             deadlines: VecDeque::new(),
             timeouts_in_silence: 0,
             answered: 0,
@@ -199,19 +204,6 @@ impl Session {
         self.list_exceeded.take()
     }
 
-    /// Pushes that it may take now, with at most `stream_limit` in flight.
-    pub fn room(&self, http2: &Connection, stream_limit: usize) -> usize {
-        let in_flight = self.flights.len();
-        let window_is_narrow = in_flight > 0 && http2.send_window() < LEAST_SEND_WINDOW;
-        let unfit = self.retiring.is_some() || self.is_in_doubt();
-        if unfit || window_is_narrow || http2.output().len() > OUTPUT_HIGH_WATER {
-            return 0;
-        }
-        stream_limit
-            .saturating_sub(in_flight)
-            .min(http2.available_streams())
-    }
-
     /// Whether the peer was asked by a PING and has said nothing since: it gets no pushes.
     pub fn is_in_doubt(&self) -> bool {
         self.pulse.is_in_doubt()
@@ -247,6 +239,7 @@ impl Session {
             return None;
         }
         let flight = self.flights.remove(&stream)?;
+        self.land(&flight.push);
         self.drop_stale_deadlines();
         Some(flight.push)
     }
@@ -287,6 +280,7 @@ impl Session {
             Ok(stream) => {
                 push.first_attempt.get_or_insert(now.monotonic);
                 self.carried.add(&push);
+                self.bulk += usize::from(push.class() == PushClass::Bulk);
                 let flight = Flight {
                     push,
                     credential_number: self.credential_number,
@@ -465,6 +459,7 @@ impl Session {
     pub fn abandon(&mut self, why: &'static str, now: Moment, ended: &mut Vec<Ended>) {
         let is_refused = self.is_refused();
         let mut flights: Vec<_> = self.flights.drain().collect();
+        self.bulk = 0;
         flights.sort_unstable_by_key(|(stream, _)| *stream);
         for (_, flight) in flights {
             let head = flight.head.as_ref();
@@ -557,6 +552,7 @@ impl Session {
 
     fn end(&mut self, stream: StreamId, outcome: Outcome, ended: &mut Vec<Ended>) {
         if let Some(flight) = self.flights.remove(&stream) {
+            self.land(&flight.push);
             ended.push(flight.end(outcome, self.connection, self.is_refused()));
             self.drop_stale_deadlines();
         }

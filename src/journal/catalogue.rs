@@ -40,8 +40,8 @@ impl SharedCatalogue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the next pushes of a lane that are to be fed. One that the disk does not give
-    /// comes later; one that is damaged is named.
+    /// Reads the next pushes of a lane that are to be fed, transactional ones before others. One
+    /// that the disk does not give comes later; one that is damaged is named.
     pub(super) fn feed(&self, lane: LaneId, max_pushes: usize, now: Instant) -> Fed {
         let next = |catalogue: &mut Catalogue, room| catalogue.next(lane, room, now);
         self.feed_by(lane, max_pushes, now, next)
@@ -155,6 +155,11 @@ impl SharedCatalogue {
         let passed = pieces.filter_map(|piece| catalogue.rest_of(piece));
         let passed: u64 = passed.map(|rest| rest.pushes.len() as u64).sum();
         catalogue.index.unfed(lane).saturating_add(passed)
+    }
+
+    /// Transactional ones among those, but for what cannot be read just now.
+    pub(super) fn transactional_unfed(&self, lane: LaneId) -> u64 {
+        self.lock().index.transactional_unfed(lane)
     }
 
     fn pass_over(&self, lane: LaneId, next: &ToRead, error: &io::Error, now: Instant) {

@@ -99,14 +99,43 @@ pub(super) struct Index {
     scheduled_bytes: u64,
 }
 
-/// What of a lane was outstanding when the journal was opened, and is to be fed.
+/// What of a lane was outstanding when the journal was opened, and is to be fed: transactional
+/// pushes before bulk ones.
 #[derive(Clone, Copy, Debug)]
 struct LaneFeed {
     lane: LaneId,
+    transactional: ClassFeed,
+    bulk: ClassFeed,
+}
+
+/// The same of one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ClassFeed {
     /// The id from which on it is.
     from: u64,
     /// How many pushes are.
     unfed: u64,
+}
+
+impl ClassFeed {
+    /// Nothing.
+    const NONE: Self = Self {
+        from: u64::MAX,
+        unfed: 0,
+    };
+}
+
+impl LaneFeed {
+    fn of(&mut self, class: PushClass) -> &mut ClassFeed {
+        match class {
+            PushClass::Transactional => &mut self.transactional,
+            PushClass::Bulk => &mut self.bulk,
+        }
+    }
+
+    fn unfed(&self) -> u64 {
+        self.transactional.unfed + self.bulk.unfed
+    }
 }
 
 /// All pushes up to one, in the order of a daemon's ids; none if that is 0.
@@ -144,20 +173,26 @@ impl Index {
     /// Outstanding pushes of a lane that are still to be fed.
     pub(super) fn unfed(&self, lane: LaneId) -> u64 {
         let feed = self.feeds.get(&lane.number());
-        feed.map_or(0, |feed| feed.unfed)
+        feed.map_or(0, LaneFeed::unfed)
+    }
+
+    /// Transactional ones among those.
+    pub(super) fn transactional_unfed(&self, lane: LaneId) -> u64 {
+        let feed = self.feeds.get(&lane.number());
+        feed.map_or(0, |feed| feed.transactional.unfed)
     }
 
     /// The lanes of which some are, or some are scheduled.
     pub(super) fn lanes_unfed(&self) -> Vec<LaneId> {
         let waits =
-            |feed: &&LaneFeed| feed.unfed > 0 || self.schedule.of_lane(feed.lane.number()) > 0;
+            |feed: &&LaneFeed| feed.unfed() > 0 || self.schedule.of_lane(feed.lane.number()) > 0;
         let feeds = self.feeds.values().filter(waits);
         feeds.map(|feed| feed.lane).collect()
     }
 
     /// The same of all lanes.
     pub(super) fn all_unfed(&self) -> u64 {
-        self.feeds.values().map(|feed| feed.unfed).sum()
+        self.feeds.values().map(LaneFeed::unfed).sum()
     }
 
     /// Where a push goes, if it is outstanding.
@@ -187,8 +222,8 @@ impl Index {
         self.unschedule(head.first_id);
         let feed = LaneFeed {
             lane: head.lane,
-            from: u64::MAX,
-            unfed: 0,
+            transactional: ClassFeed::NONE,
+            bulk: ClassFeed::NONE,
         };
         self.feeds.entry(entry.lane).or_insert(feed);
         self.live_bytes += u64::from(place.len);
@@ -254,6 +289,7 @@ impl Index {
             self.lessen(first_id, 1, 0);
         }
         if let Some(feed) = self.feeds.get_mut(&entry.lane)
+            && let feed = feed.of(entry.class)
             && entry.stage == EntryStage::Recovered
             && id >= feed.from
         {
@@ -408,7 +444,8 @@ impl Index {
         let is_meant = |lane: u16| only.as_ref().is_none_or(|only| only.contains(&lane));
         let feeds = self.feeds.values_mut();
         for feed in feeds.filter(|feed| is_meant(feed.lane.number())) {
-            (feed.from, feed.unfed) = (0, 0);
+            let all = ClassFeed { from: 0, unfed: 0 };
+            (feed.transactional, feed.bulk) = (all, all);
         }
         let entries = self.entries.iter_mut();
         for (first_id, entry) in entries.filter(|(_, entry)| is_meant(entry.lane)) {
@@ -422,34 +459,55 @@ impl Index {
             }
             entry.stage = EntryStage::Recovered;
             if let Some(feed) = self.feeds.get_mut(&entry.lane) {
-                feed.unfed += u64::from(left);
+                feed.of(entry.class).unfed += u64::from(left);
             }
         }
     }
 
     /// The next notification to be fed to a lane, with at most `max` of its pushes.
     pub(super) fn feed(&mut self, lane: LaneId, max: usize) -> Option<Rest> {
-        let LaneFeed { from, unfed, .. } = *self.feeds.get(&lane.number())?;
-        if unfed == 0 || max == 0 {
+        if max == 0 {
             return None;
         }
-        let found = self.look(lane, from, max);
-        if let Some(feed) = self.feeds.get_mut(&lane.number()) {
-            (feed.from, feed.unfed) = match &found {
-                Some((rest, next)) => (*next, unfed.saturating_sub(rest.pushes.len() as u64)),
-                None => (u64::MAX, 0),
-            };
+        let mut classes = PushClass::ALL.into_iter();
+        classes.find_map(|class| self.feed_of(lane, class, max))
+    }
+
+    fn feed_of(&mut self, lane: LaneId, class: PushClass, max: usize) -> Option<Rest> {
+        let ClassFeed { from, unfed } = *self.feeds.get_mut(&lane.number())?.of(class);
+        if unfed == 0 {
+            return None;
         }
+        let found = self.look_for(lane, Some(class), from, max);
+        *self.feeds.get_mut(&lane.number())?.of(class) = match &found {
+            Some((rest, next)) => ClassFeed {
+                from: *next,
+                unfed: unfed.saturating_sub(rest.pushes.len() as u64),
+            },
+            None => ClassFeed::NONE,
+        };
         found.map(|(rest, _)| rest)
     }
 
     /// The first notification to a lane with pushes from that id on that were outstanding at
     /// the start, with at most `max` of them, and the id to go on from. They are not fed by that.
     pub(super) fn look(&self, lane: LaneId, from: u64, max: usize) -> Option<(Rest, u64)> {
+        self.look_for(lane, None, from, max)
+    }
+
+    fn look_for(
+        &self,
+        lane: LaneId,
+        class: Option<PushClass>,
+        from: u64,
+        max: usize,
+    ) -> Option<(Rest, u64)> {
         let begun = self.find(from).map(|(first_id, _)| first_id);
         let entries = self.entries.range(begun.unwrap_or(from)..);
+        let is_meant = |entry: &IndexEntry| class.is_none_or(|class| entry.class == class);
         let mut mine = entries.filter(|(_, entry)| {
-            entry.stage == EntryStage::Recovered && entry.lane == lane.number()
+            let is_recovered = entry.stage == EntryStage::Recovered;
+            is_recovered && entry.lane == lane.number() && is_meant(entry)
         });
         let mut rest = mine.find_map(|(first_id, _)| {
             let index = u32::try_from(from.saturating_sub(*first_id)).unwrap_or(u32::MAX);
@@ -512,69 +570,4 @@ impl Index {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::push::Provider;
-
-    const PLACE: Location = Location {
-        segment: 1,
-        len: 100,
-        offset: 40,
-    };
-
-    #[test]
-    fn of_what_is_settled_nothing_is_kept_whatever_is_noted_later() {
-        let mut index = Index::default();
-        let head = RecordHead {
-            first_id: 7,
-            tokens: 2,
-            lane: LaneId::IOS,
-            at: Duration::ZERO,
-            class: PushClass::Bulk,
-            send: None,
-        };
-        index.insert(&head, PLACE, false);
-        for id in [7, 8] {
-            index.hand(id);
-            assert!(index.settle(id));
-            index.note(id, Attempts::default());
-            index.hand(id);
-            assert!(index.attempts.is_empty());
-        }
-        assert!(index.entries.is_empty() && index.settled.is_empty());
-        assert_eq!(index.live_bytes(), 0);
-    }
-
-    #[test]
-    fn each_lane_is_fed_its_own_however_many_there_are() {
-        let lanes = [1, 2, 3, 300, u16::MAX].map(|number| {
-            let provider = Provider::Fcm;
-            LaneId::new(number, provider, "a lane")
-        });
-        let mut index = Index::default();
-        for (first_id, lane) in (10..).step_by(10).zip(lanes) {
-            let head = RecordHead {
-                first_id,
-                tokens: 3,
-                lane,
-                at: Duration::ZERO,
-                class: PushClass::Bulk,
-                send: None,
-            };
-            index.insert(&head, PLACE, false);
-        }
-        index.start_feeding(None);
-        assert!(index.settle(11));
-        for (first_id, lane) in (10..).step_by(10).zip(lanes) {
-            let left = if lane == lanes[0] { 2 } else { 3 };
-            assert_eq!(
-                (index.unfed(lane), index.lane_of(first_id)),
-                (left, Some(lane))
-            );
-            assert_eq!(index.feed(lane, 9).unwrap().first_id, first_id);
-            assert_eq!((index.unfed(lane), index.feed(lane, 9)), (0, None));
-        }
-        let stranger = LaneId::new(7, Provider::Apns, "a stranger");
-        assert_eq!((index.unfed(stranger), index.feed(stranger, 9)), (0, None));
-    }
-}
+mod tests;

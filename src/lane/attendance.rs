@@ -11,6 +11,11 @@
 //!                          └─ Absent
 //! ```
 //!
+//! Of a connection's streams some are kept for transactional pushes. A thread whose others are in
+//! use waits as one that is warm for those, and as one that is busy for all else: [`Reserved`].
+//!
+//! [`Reserved`]: SeatState::Reserved
+//!
 //! The rule that loses no wake-up (the store-buffering pattern): whoever adds work makes it
 //! visible, fences, then reads the states; whoever stops looking writes its state, fences, then
 //! reads the queue. One of the two sees the other: `tests/loom_attendance.rs` checks it over all
@@ -38,6 +43,9 @@ pub enum SeatState {
     Waiting = 4,
     /// Does not run: started only when nobody else can take the work.
     Absent = 5,
+    /// Waits, with a connection that has room for urgent work alone; looks at the queue by itself
+    /// when it has more.
+    Reserved = 6,
 }
 
 /// Who is to look after work.
@@ -119,26 +127,29 @@ impl Attendance {
     }
 
     /// Work is there: names the thread to wake or to start, if one must be. It counts as looking
-    /// from here on. One without a connection is named only if `may_connect`: who is connecting
-    /// looks at the queue when that is done.
-    pub fn call(&self, may_connect: impl FnOnce() -> bool) -> Option<Call> {
+    /// from here on. One that has room for urgent work alone is named if this `is_urgent`, and one
+    /// without a connection only if `may_connect`: who is connecting looks at the queue when that
+    /// is done.
+    pub fn call(&self, is_urgent: bool, may_connect: impl FnOnce() -> bool) -> Option<Call> {
         fence(Ordering::SeqCst);
         // A warm thread that wakes by itself between being seen and being claimed is looking now:
         // that calls for another look, not for another connection.
         for _ in 0..LOOKS {
-            let mut warm = false;
+            let (mut warm, mut reserved) = (false, false);
             for seat in &self.seats {
                 let state = seat.load(Ordering::SeqCst);
                 if state == SeatState::Looking as u8 {
                     return None;
                 }
                 warm |= state == SeatState::Warm as u8;
+                reserved |= is_urgent && state == SeatState::Reserved as u8;
             }
-            if !warm {
+            if !warm && !reserved {
                 break;
             }
-            let claimed = self.claim(SeatState::Warm);
-            if let Some(claimed) = claimed {
+            let warm = warm.then(|| self.claim(SeatState::Warm)).flatten();
+            let reserved = || reserved.then(|| self.claim(SeatState::Reserved)).flatten();
+            if let Some(claimed) = warm.or_else(reserved) {
                 return Some(Call::Wake(claimed));
             }
         }

@@ -15,17 +15,18 @@ impl Lane {
         if !self.has_work_for(connection) || self.pacing.waits_for_tickets() {
             return false;
         }
-        if state == SeatState::Warm {
+        let is_urgent = self.has_urgent_for(connection);
+        if state == SeatState::Warm || state == SeatState::Reserved && is_urgent {
             self.crew.attendance().look(seat);
             return true;
         }
-        self.crew.pass_on(Some(seat))
+        self.crew.pass_on(Some(seat), is_urgent)
     }
 
     /// Wakes a thread for work, unless one is looking already or none could send it.
     pub fn call(&self) {
         if !self.pacing.waits_for_tickets() {
-            self.crew.call();
+            self.crew.call(self.has_urgent_for(None));
         }
     }
 

@@ -126,6 +126,7 @@ impl Crew {
             SeatState::Cold,
             SeatState::Waiting,
             SeatState::Warm,
+            SeatState::Reserved,
             SeatState::Busy,
             SeatState::Looking,
         ];
@@ -179,9 +180,10 @@ impl Crew {
         *lock(&self.idle_since)
     }
 
-    /// Wakes a thread for work, or starts one, unless one is looking already or none could send it.
-    pub fn call(&self) {
-        self.pass_on(None);
+    /// Wakes a thread for work, or starts one, unless one is looking already or none could send it;
+    /// for work that `is_urgent` also one that takes no other.
+    pub fn call(&self, is_urgent: bool) {
+        self.pass_on(None, is_urgent);
     }
 
     /// Wakes or starts a thread that has no connection, if one could be opened, for pushes that
@@ -201,8 +203,9 @@ impl Crew {
     }
 
     /// Passes work on from a thread that is about to wait: true if it is for that one.
-    pub(super) fn pass_on(&self, from: Option<usize>) -> bool {
-        match self.attendance.call(|| self.dial().is_free()) {
+    pub(super) fn pass_on(&self, from: Option<usize>, is_urgent: bool) -> bool {
+        let may_connect = || self.dial().is_free();
+        match self.attendance.call(is_urgent, may_connect) {
             Some(Call::Wake(seat)) if Some(seat) == from => true,
             called => {
                 called.map(|called| self.rouse(called));
@@ -216,11 +219,12 @@ impl Crew {
         (0..self.wakes.len()).for_each(|seat| self.wake(seat));
     }
 
-    /// Wakes those that wait with a connection: whoever looks or is busy will see it, and who has
-    /// no connection is called if none takes it.
+    /// Wakes those that wait with a connection which has room: whoever looks or is busy will see
+    /// it, and who has no connection is called if none takes it.
     pub(super) fn wake_warm(&self) {
-        let seats = 0..self.wakes.len();
-        let warm = seats.filter(|seat| self.attendance.is(*seat, SeatState::Warm));
+        let is = |seat: &usize, state| self.attendance.is(*seat, state);
+        let warm = (0..self.wakes.len())
+            .filter(|seat| is(seat, SeatState::Warm) || is(seat, SeatState::Reserved));
         warm.for_each(|seat| self.wake(seat));
     }
 
@@ -292,13 +296,13 @@ mod tests {
     #[test]
     fn work_is_passed_on_and_the_caller_may_have_it_itself() {
         let (crew, woken) = crew(2);
-        assert!(!crew.pass_on(Some(0)), "both are busy");
+        assert!(!crew.pass_on(Some(0), false), "both are busy");
         crew.attendance.leave(1, SeatState::Warm);
-        assert!(!crew.pass_on(Some(0)));
+        assert!(!crew.pass_on(Some(0), false));
         assert_eq!(*lock(&woken), [1]);
         crew.attendance.leave(1, SeatState::Busy);
         crew.attendance.leave(0, SeatState::Cold);
-        assert!(crew.pass_on(Some(0)), "nobody else can");
+        assert!(crew.pass_on(Some(0), false), "nobody else can");
         assert_eq!(*lock(&woken), [1]);
     }
 
@@ -319,7 +323,7 @@ mod tests {
         assert!(crew.dismiss(0, || false));
         crew.wake_all();
         assert_eq!(*lock(&woken), [0], "and no more");
-        crew.call();
+        crew.call(false);
         assert_eq!(crew.attendance.present(), 0, "it could not be started");
         crew.call_first();
         crew.call_first();
@@ -335,7 +339,10 @@ mod tests {
         crew.on_start(Box::new(move |_| {
             let crew = weak.upgrade().unwrap();
             crew.attendance.leave(0, SeatState::Cold);
-            assert!(!crew.pass_on(Some(0)), "another is looking, as it seems");
+            assert!(
+                !crew.pass_on(Some(0), false),
+                "another is looking, as it seems"
+            );
             false
         }));
         assert!(crew.call_another());
@@ -348,7 +355,7 @@ mod tests {
         crew.on_start(Box::new(|_| true));
         crew.attendance.look(0);
         let comes = || {
-            crew.call();
+            crew.call(false);
             true
         };
         assert!(crew.dismiss(0, comes), "another has been started for it");

@@ -1,16 +1,21 @@
 //! What is ready to be taken: fresh pushes, those that come back, and those that a connection has
-//! refused and another may take.
+//! refused and another may take. Each of them by class: transactional ones go before all bulk ones.
 //!
 //! Bounded by the lane's room; the channels carry chunks.
+//!
+//! Should transactional pushes come without end, faster than the provider takes them, bulk ones are
+//! not forgotten: while some wait, a chunk of them goes after each [`BULK_WAITS_FOR`] of the
+//! others.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::aside::Aside;
 use super::{CHUNK, lock};
-use crate::push::{Accepted, ConnectionId, Push};
+use crate::push::{Accepted, ConnectionId, Push, PushClass};
 
 /// Chunks of pushes, both ends: so the channel cannot be disconnected.
 #[derive(Debug)]
@@ -76,16 +81,6 @@ impl PushSpan {
 }
 
 impl Chunks {
-    /// In chunks that a thread may take whole; false if there was none.
-    pub(super) fn put_all(&self, pushes: impl Iterator<Item = Push>) -> bool {
-        let mut pushes = pushes.peekable();
-        let is_some = pushes.peek().is_some();
-        while pushes.peek().is_some() {
-            self.put(pushes.by_ref().take(CHUNK).collect());
-        }
-        is_some
-    }
-
     pub(super) fn put(&self, chunk: Vec<Push>) {
         let _never_disconnected = self.0.send(Chunk::of(chunk)).is_err();
     }
@@ -106,34 +101,41 @@ impl Default for Chunks {
     }
 }
 
+/// Our limit: transactional pushes that go before a chunk of bulk ones that wait: so bulk has a
+/// sixteenth of what a lane sends, at the least.
+pub const BULK_WAITS_FOR: usize = 15 * CHUNK;
+
 /// The queue of a lane.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    transactional: ClassQueue,
+    bulk: ClassQueue,
+    /// Transactional pushes that were taken since a bulk one was, while some waited.
+    overtaking: AtomicUsize,
+}
+
+/// What waits of one class.
+#[derive(Debug, Default)]
+pub(super) struct ClassQueue {
     pub(super) ready: Chunks,
     /// Due retries, and what a lost connection never sent. They go first.
     pub(super) returned: Chunks,
     aside: Mutex<Aside>,
 }
 
-impl Queue {
-    /// Queues fresh pushes.
-    pub(super) fn add(&self, pushes: impl Iterator<Item = Push>) {
-        self.ready.put_all(pushes);
-    }
-
-    /// Takes a chunk into `hand`; false if there was none.
-    pub(super) fn take(&self, hand: &mut VecDeque<Push>) -> bool {
+impl ClassQueue {
+    fn take(&self, hand: &mut VecDeque<Push>) -> bool {
         let chunk = self.returned.take().or_else(|| self.ready.take());
         chunk.map(|pushes| hand.extend(pushes)).is_some()
     }
 
     /// Takes a chunk into `hand` that the connection has not refused; false if there was none. What
     /// it has refused is kept for the others, who are told of it each time.
-    pub(super) fn take_for(
+    fn take_for(
         &self,
         connection: ConnectionId,
         hand: &mut VecDeque<Push>,
-        tell: impl Fn(),
+        tell: &impl Fn(),
     ) -> bool {
         if lock(&self.aside).take_for(connection, hand) {
             return true;
@@ -154,24 +156,16 @@ impl Queue {
         false
     }
 
-    /// Whether a chunk is waiting.
-    pub(super) fn has_chunks(&self) -> bool {
+    fn has_chunks(&self) -> bool {
         self.ready.len() > 0 || self.returned.len() > 0
     }
 
-    /// Whether that connection could take what others have refused; `None` is one that is still to
-    /// be opened.
-    pub(super) fn has_aside_for(&self, connection: Option<ConnectionId>) -> bool {
+    fn has_aside_for(&self, connection: Option<ConnectionId>) -> bool {
         lock(&self.aside).has_for(connection)
     }
 
-    /// Whether a push waits that the connection has refused.
-    pub(super) fn is_avoided(&self, connection: ConnectionId) -> bool {
-        lock(&self.aside).is_avoided(connection)
-    }
-
     /// Keeps pushes for other connections than those that refused them; gives back the others.
-    pub(super) fn put_aside(&self, pushes: Vec<Push>) -> Vec<Push> {
+    fn put_aside(&self, pushes: Vec<Push>) -> Vec<Push> {
         let mut aside = lock(&self.aside);
         let mut unrefused = Vec::new();
         for push in pushes {
@@ -182,10 +176,180 @@ impl Queue {
         }
         unrefused
     }
+}
+
+impl Queue {
+    fn of(&self, class: PushClass) -> &ClassQueue {
+        match class {
+            PushClass::Transactional => &self.transactional,
+            PushClass::Bulk => &self.bulk,
+        }
+    }
+
+    /// What waits of each class, in the order in which they go.
+    pub(super) fn classes(&self) -> [&ClassQueue; 2] {
+        PushClass::ALL.map(|class| self.of(class))
+    }
+
+    /// Queues fresh pushes.
+    pub(super) fn add(&self, pushes: impl Iterator<Item = Push>) {
+        self.put_all(pushes, |queue| &queue.ready);
+    }
+
+    /// Queues pushes before all fresh ones of their class; false if there was none.
+    pub(super) fn put_back(&self, pushes: impl Iterator<Item = Push>) -> bool {
+        self.put_all(pushes, |queue| &queue.returned)
+    }
+
+    /// In chunks that a thread may take whole; false if there was none.
+    fn put_all(
+        &self,
+        pushes: impl Iterator<Item = Push>,
+        among: impl Fn(&ClassQueue) -> &Chunks,
+    ) -> bool {
+        let mut is_any = false;
+        let (mut transactional, mut bulk) = (Vec::new(), Vec::new());
+        for push in pushes {
+            is_any = true;
+            let class = push.class();
+            let chunk = match class {
+                PushClass::Transactional => &mut transactional,
+                PushClass::Bulk => &mut bulk,
+            };
+            chunk.push(push);
+            if chunk.len() == CHUNK {
+                among(self.of(class)).put(std::mem::take(chunk));
+            }
+        }
+        for (queue, chunk) in self.classes().into_iter().zip([transactional, bulk]) {
+            if !chunk.is_empty() {
+                among(queue).put(chunk);
+            }
+        }
+        is_any
+    }
+
+    /// Takes a chunk into `hand`; false if there was none.
+    pub(super) fn take(&self, hand: &mut VecDeque<Push>) -> bool {
+        self.take_in_turn(hand, ClassQueue::take)
+    }
+
+    /// Takes a chunk into `hand`, which is empty, that the connection has not refused; false if
+    /// there was none. What it has refused is kept for the others, who are told of it each time.
+    pub(super) fn take_for(
+        &self,
+        connection: ConnectionId,
+        hand: &mut VecDeque<Push>,
+        tell: impl Fn(),
+    ) -> bool {
+        self.take_in_turn(hand, |queue, hand| queue.take_for(connection, hand, &tell))
+    }
+
+    /// As [`Queue::take_for`], but of transactional pushes alone.
+    pub(super) fn take_transactional_for(
+        &self,
+        connection: ConnectionId,
+        hand: &mut VecDeque<Push>,
+        tell: impl Fn(),
+    ) -> bool {
+        let takes = self.transactional.take_for(connection, hand, &tell);
+        self.count_overtaking(hand.len());
+        takes
+    }
+
+    /// As [`Queue::take_transactional_for`], to go before bulk pushes that the caller has; false if
+    /// it is the turn of those.
+    pub(super) fn overtake_for(
+        &self,
+        connection: ConnectionId,
+        hand: &mut VecDeque<Push>,
+        tell: impl Fn(),
+    ) -> bool {
+        if self.is_turn_of_bulk() {
+            self.overtaking.store(0, Ordering::Relaxed);
+            return false;
+        }
+        let takes = self.transactional.take_for(connection, hand, &tell);
+        self.overtaking.fetch_add(hand.len(), Ordering::Relaxed);
+        takes
+    }
+
+    fn take_in_turn(
+        &self,
+        hand: &mut VecDeque<Push>,
+        take: impl Fn(&ClassQueue, &mut VecDeque<Push>) -> bool,
+    ) -> bool {
+        if self.is_turn_of_bulk() && take(&self.bulk, hand) {
+            self.overtaking.store(0, Ordering::Relaxed);
+            return true;
+        }
+        let before = hand.len();
+        if take(&self.transactional, hand) {
+            self.count_overtaking(hand.len() - before);
+            return true;
+        }
+        take(&self.bulk, hand)
+    }
+
+    /// Whether a bulk push goes before the transactional ones that wait.
+    fn is_turn_of_bulk(&self) -> bool {
+        self.overtaking.load(Ordering::Relaxed) >= BULK_WAITS_FOR
+    }
+
+    /// So many transactional pushes go, maybe before bulk ones.
+    fn count_overtaking(&self, pushes: usize) {
+        if self.bulk.has_chunks() {
+            self.overtaking.fetch_add(pushes, Ordering::Relaxed);
+        } else if self.overtaking.load(Ordering::Relaxed) > 0 {
+            self.overtaking.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a chunk is waiting.
+    pub(super) fn has_chunks(&self) -> bool {
+        self.classes().into_iter().any(ClassQueue::has_chunks)
+    }
+
+    /// Whether a chunk of transactional pushes is.
+    pub(super) fn has_transactional(&self) -> bool {
+        self.transactional.has_chunks()
+    }
+
+    /// Whether transactional pushes wait that the connection may take; `None` is one that is still
+    /// to be opened.
+    pub(super) fn has_transactional_for(&self, connection: Option<ConnectionId>) -> bool {
+        self.has_transactional() || self.transactional.has_aside_for(connection)
+    }
+
+    /// Whether that connection could take what others have refused; `None` is one that is still to
+    /// be opened.
+    pub(super) fn has_aside_for(&self, connection: Option<ConnectionId>) -> bool {
+        let mut classes = self.classes().into_iter();
+        classes.any(|queue| queue.has_aside_for(connection))
+    }
+
+    /// Whether a push waits that the connection has refused.
+    pub(super) fn is_avoided(&self, connection: ConnectionId) -> bool {
+        let mut classes = self.classes().into_iter();
+        classes.any(|queue| lock(&queue.aside).is_avoided(connection))
+    }
+
+    /// Keeps pushes for other connections than those that refused them; gives back the others.
+    pub(super) fn put_aside(&self, pushes: Vec<Push>) -> Vec<Push> {
+        let (transactional, bulk) = pushes
+            .into_iter()
+            .partition(|push| push.class() == PushClass::Transactional);
+        let mut unrefused = self.transactional.put_aside(transactional);
+        unrefused.append(&mut self.bulk.put_aside(bulk));
+        unrefused
+    }
 
     /// Takes what others have refused.
     pub(super) fn take_aside(&self) -> Vec<Push> {
-        lock(&self.aside).take_all()
+        let aside = self.classes().into_iter();
+        aside
+            .flat_map(|queue| lock(&queue.aside).take_all())
+            .collect()
     }
 }
 
@@ -234,6 +398,83 @@ mod tests {
             assert_eq!(matches!(chunk, Chunk::Span(_)), is_span, "{chunk:?}");
             assert_eq!(matches!(chunk, Chunk::Tried(_)), is_tried, "{chunk:?}");
             assert_eq!(chunk.pushes(), pushes);
+        }
+    }
+
+    #[test]
+    fn transactional_pushes_go_before_bulk_ones_wherever_they_wait() {
+        let (queue, mut hand, now) = (Queue::default(), VecDeque::new(), Moment::now());
+        let [one, two] = [1, 2].map(ConnectionId::new);
+        let refused_by = |mut pushes: Vec<Push>, by: Option<ConnectionId>| {
+            for push in &mut pushes {
+                push.refused_by = by;
+            }
+            pushes
+        };
+        // Bulk ones have waited for longest, and in the places that go first.
+        let bulk = refused_by(fixture::bulk_pushes(10, 1, now), Some(two));
+        assert!(queue.put_aside(bulk).is_empty());
+        let others = refused_by(fixture::pushes(20, 1, now), Some(two));
+        queue.put_back(fixture::bulk_pushes(11, 1, now).into_iter());
+        queue.add(fixture::bulk_pushes(12, 1, now).into_iter());
+        queue.add(fixture::pushes(22, 1, now).into_iter());
+        queue.put_back(fixture::pushes(21, 1, now).into_iter());
+        assert!(queue.put_aside(others).is_empty());
+        assert!(queue.has_transactional() && queue.has_transactional_for(Some(two)));
+        let mut taken = Vec::new();
+        while queue.take_for(one, &mut hand, || ()) {
+            taken.extend(hand.drain(..).map(|push| push.id().0));
+        }
+        assert_eq!(taken, [20, 21, 22, 10, 11, 12]);
+        // In one request or one hand they may be mixed.
+        let mixed = [
+            fixture::bulk_pushes(10, 1, now),
+            fixture::pushes(20, 1, now),
+            fixture::bulk_pushes(11, 1, now),
+            fixture::pushes(21, 1, now),
+        ];
+        assert!(queue.put_back(mixed.into_iter().flatten()));
+        assert!(queue.take_transactional_for(one, &mut hand, || ()));
+        assert!(!queue.take_transactional_for(one, &mut hand, || ()));
+        assert!(queue.take(&mut hand) && !queue.put_back(std::iter::empty()));
+        let taken: Vec<_> = hand.iter().map(|push| push.id().0).collect();
+        assert_eq!(taken, [20, 21, 10, 11]);
+    }
+
+    #[test]
+    fn bulk_has_a_sixteenth_of_what_goes_while_others_come_without_end() {
+        let (queue, mut hand, now) = (Queue::default(), VecDeque::new(), Moment::now());
+        let one = ConnectionId::new(1);
+        let flood = || queue.add(fixture::pushes(1, CHUNK, now).into_iter());
+        let mut next = || {
+            flood();
+            assert!(queue.take_for(one, &mut hand, || ()));
+            let first = hand.front().map(Push::class).unwrap();
+            assert!(hand.drain(..).all(|push| push.class() == first));
+            first
+        };
+        // What goes while no bulk push waits counts for nothing.
+        let alone: Vec<_> = (0..40).map(|_| next()).collect();
+        assert!(alone.iter().all(|class| *class == PushClass::Transactional));
+        queue.add(fixture::bulk_pushes(1, 3 * CHUNK, now).into_iter());
+        for _ in 0..3 {
+            let turn: Vec<_> = (0..16).map(|_| next()).collect();
+            let (last, others) = turn.split_last().unwrap();
+            assert!(
+                others
+                    .iter()
+                    .all(|class| *class == PushClass::Transactional)
+            );
+            assert_eq!(*last, PushClass::Bulk);
+        }
+        assert_eq!(next(), PushClass::Transactional);
+        // Also before those that a thread has in its hand already.
+        for round in 0..4 * BULK_WAITS_FOR / CHUNK {
+            flood();
+            let goes = queue.overtake_for(one, &mut hand, || ());
+            let is_turn = round % (BULK_WAITS_FOR / CHUNK + 1) == BULK_WAITS_FOR / CHUNK;
+            assert_eq!(goes, !is_turn, "{round}");
+            hand.clear();
         }
     }
 

@@ -33,8 +33,8 @@ impl Retries {
         lock(&self.shelf).hold(until, spread);
     }
 
-    /// Takes a chunk of what is due, as far as the budget goes; the others wait for it, the
-    /// earliest first.
+    /// Takes a chunk of what is due, as far as the budget goes; the others wait for it,
+    /// transactional ones and then the earliest first.
     pub(super) fn take_due(&self, now: Instant) -> Vec<Push> {
         // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
         let mut guard = lock(&self.shelf);
@@ -81,6 +81,30 @@ mod tests {
     use super::*;
     use crate::moment::Moment;
     use crate::push::fixture;
+
+    #[test]
+    fn a_transactional_retry_goes_before_bulk_ones_that_were_due_sooner() {
+        let (retries, now, secs) = (Retries::default(), Instant::now(), Duration::from_secs);
+        let at = Moment::now();
+        for push in fixture::bulk_pushes(1, LEAST_RETRIES + 1, at) {
+            retries.shelve(push, now);
+        }
+        for (push, due) in fixture::pushes(9, 2, at).into_iter().zip([1, 3]) {
+            retries.shelve(push, now + secs(due));
+        }
+        assert_eq!(retries.next_due(), Some(now));
+        let ids = |due: &[Push]| due.iter().map(|push| push.id().0).collect::<Vec<_>>();
+        let due = retries.take_due(now + secs(2));
+        assert_eq!(ids(&due), [9, 1, 2], "the budget is used up");
+        retries.end(&due[0]);
+        assert_eq!(ids(&retries.take_due(now + secs(3))), [10]);
+        retries.end(&due[1]);
+        assert_eq!(ids(&retries.take_due(now + secs(3))), [3]);
+        assert_eq!(
+            (retries.due_from(now), retries.find(PushId(4))),
+            (1, Some((now, 0)))
+        );
+    }
 
     #[test]
     fn a_retry_has_its_place_from_when_it_is_taken_until_it_ends() {

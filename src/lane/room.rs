@@ -8,6 +8,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::push::PushClass;
+
+/// Our limit: one part in so many of a lane's room there is beyond it for transactional pushes
+/// alone, so that no campaign that has filled the queue turns them away.
+pub const TRANSACTIONAL_SHARE: usize = 8;
+
 /// The room of a lane: each of its pushes holds some of it until it is settled.
 #[derive(Debug)]
 pub struct Room {
@@ -46,11 +52,21 @@ impl RoomShare {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    fn reserve(&self, pushes: usize) -> bool {
+    /// Pushes that may be there for one of that class to be taken: all that there is room for, and
+    /// for transactional ones a share beyond.
+    pub fn limit(&self, class: PushClass) -> usize {
         let capacity = self.capacity();
+        match class {
+            PushClass::Transactional => capacity.saturating_add(capacity / TRANSACTIONAL_SHARE),
+            PushClass::Bulk => capacity,
+        }
+    }
+
+    fn reserve(&self, class: PushClass, pushes: usize) -> bool {
+        let limit = self.limit(class);
         let taken = |outstanding: usize| {
             let sum = outstanding.checked_add(pushes);
-            sum.filter(|sum| *sum <= capacity)
+            sum.filter(|sum| *sum <= limit)
         };
         self.outstanding
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken)
@@ -101,18 +117,28 @@ impl Room {
         self.callers.outstanding().saturating_add(scheduled)
     }
 
-    /// Reserves room for so many pushes, all or nothing.
+    /// Reserves room for so many pushes of any class, all or nothing.
     pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
-        self.reserve_in(pushes, false)
+        self.reserve_for(PushClass::Bulk, pushes)
+    }
+
+    /// Reserves room for so many pushes of that class, all or nothing.
+    pub fn reserve_for(self: &Arc<Self>, class: PushClass, pushes: usize) -> Option<Reservation> {
+        self.reserve_in(class, pushes, false)
     }
 
     /// Reserves room for so many pushes that were scheduled, all or nothing.
     pub fn reserve_scheduled(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
-        self.reserve_in(pushes, true)
+        self.reserve_in(PushClass::Bulk, pushes, true)
     }
 
-    fn reserve_in(self: &Arc<Self>, pushes: usize, is_scheduled: bool) -> Option<Reservation> {
-        let reserved = self.share(is_scheduled).reserve(pushes);
+    fn reserve_in(
+        self: &Arc<Self>,
+        class: PushClass,
+        pushes: usize,
+        is_scheduled: bool,
+    ) -> Option<Reservation> {
+        let reserved = self.share(is_scheduled).reserve(class, pushes);
         reserved.then(|| Reservation {
             room: Arc::clone(self),
             is_scheduled,
@@ -198,6 +224,20 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn transactional_pushes_have_a_share_beyond_that_others_do_not_get() {
+        let room = Room::new(17);
+        let campaign = room.reserve_for(PushClass::Bulk, 17).unwrap();
+        assert!(room.reserve_for(PushClass::Bulk, 1).is_none() && room.reserve(1).is_none());
+        let two = room.reserve_for(PushClass::Transactional, 2).unwrap();
+        assert!(room.reserve_for(PushClass::Transactional, 1).is_none());
+        drop(campaign);
+        // What transactional ones take is taken from all.
+        assert!(room.reserve_for(PushClass::Bulk, 16).is_none());
+        drop(two);
+        assert_eq!(room.outstanding(), 0);
+    }
 
     #[test]
     fn room_is_reserved_whole_and_comes_back() {

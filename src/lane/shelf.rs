@@ -1,4 +1,5 @@
-//! The retry shelf: pushes that wait for their next attempt, by due time.
+//! The retry shelf: pushes that wait for their next attempt, by due time; of what is due
+//! transactional ones go first.
 //!
 //! Bounded by the lane's reservation counter: every push on it holds its reservation.
 
@@ -8,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::SWEEP_EVERY;
 use crate::jitter::{self, Random};
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushClass, PushId};
 
-/// Pushes by due time, earliest first.
+/// Pushes of each class by due time, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    heap: BinaryHeap<Item>,
+    transactional: BinaryHeap<Item>,
+    bulk: BinaryHeap<Item>,
     hold: Option<Respite>,
     swept: Option<Instant>,
 }
@@ -29,11 +31,18 @@ impl Shelf {
     /// Puts a push down until `due`, or until the hold ends.
     pub(super) fn put(&mut self, push: Push, due: Instant) {
         let held_until = self.held_until(&push, due);
-        self.heap.push(Item {
+        self.put_item(Item {
             due: held_until.unwrap_or(due),
             is_held: held_until.is_some(),
             push,
         });
+    }
+
+    fn put_item(&mut self, item: Item) {
+        match item.push.class() {
+            PushClass::Transactional => self.transactional.push(item),
+            PushClass::Bulk => self.bulk.push(item),
+        }
     }
 
     /// Holds back what falls due before `until`. Each push is held back once: should the provider
@@ -46,24 +55,32 @@ impl Shelf {
 
     /// When the earliest push is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.heap.peek().map(|item| item.due)
+        let first = [self.transactional.peek(), self.bulk.peek()];
+        first.into_iter().flatten().map(|item| item.due).min()
+    }
+
+    /// How many pushes are on it.
+    fn len(&self) -> usize {
+        self.transactional.len() + self.bulk.len()
     }
 
     /// How many pushes are on it, if none is due before `at`; looks at one of them.
     pub(super) fn all_due_from(&self, at: Instant) -> Option<usize> {
         let later = self.next_due().is_none_or(|due| due >= at);
-        later.then_some(self.heap.len())
+        later.then_some(self.len())
     }
 
     /// Takes at most `most` pushes that are due at `now`.
     pub(super) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Push> {
         let mut due = Vec::new();
-        while due.len() < most && self.next_due().is_some_and(|at| at <= now) {
-            let Some(item) = self.heap.pop() else { break };
+        while due.len() < most
+            && let Some(item) =
+                pop_due(&mut self.transactional, now).or_else(|| pop_due(&mut self.bulk, now))
+        {
             // By when it was due: who comes after the end of a hold spreads as well.
             let held_until = self.held_until(&item.push, item.due);
             match held_until.filter(|_| !item.is_held) {
-                Some(due) => self.heap.push(Item {
+                Some(due) => self.put_item(Item {
                     due,
                     is_held: true,
                     push: item.push,
@@ -76,13 +93,14 @@ impl Shelf {
 
     /// When a push is due, and its attempts that have counted; looks at all of them.
     pub(super) fn find(&self, id: PushId) -> Option<(Instant, u16)> {
-        let found = self.heap.iter().find(|item| item.push.id() == id);
+        let mut all = self.transactional.iter().chain(&self.bulk);
+        let found = all.find(|item| item.push.id() == id);
         found.map(|item| (item.due, item.push.attempts))
     }
 
     /// Takes everything, due or not, with when it is.
     pub(super) fn take_all(&mut self) -> Vec<(Push, Instant)> {
-        let items = std::mem::take(&mut self.heap).into_iter();
+        let items = self.take_contents().into_iter();
         let due = items.map(|item| {
             let held_until = self.held_until(&item.push, item.due);
             let held_until = held_until.filter(|_| !item.is_held);
@@ -97,7 +115,7 @@ impl Shelf {
         let is_overdue = self.next_due().is_some_and(|at| at <= now);
         let is_held = self.hold.is_some_and(|hold| hold.until > now);
         let is_recent = |at| now.saturating_duration_since(at) < SWEEP_EVERY;
-        !self.heap.is_empty() && (is_overdue || is_held) && !self.swept.is_some_and(is_recent)
+        self.len() > 0 && (is_overdue || is_held) && !self.swept.is_some_and(is_recent)
     }
 
     /// The sweep that was due is made.
@@ -107,12 +125,16 @@ impl Shelf {
 
     /// Takes everything with its due times, to be looked through.
     pub(super) fn take_contents(&mut self) -> Vec<Item> {
-        std::mem::take(&mut self.heap).into_vec()
+        let mut contents = std::mem::take(&mut self.transactional).into_vec();
+        contents.append(&mut std::mem::take(&mut self.bulk).into_vec());
+        contents
     }
 
     /// Puts back what was kept of them, beside what was put down meanwhile.
     pub(super) fn put_back(&mut self, kept: Vec<Item>) {
-        self.heap.extend(kept);
+        for item in kept {
+            self.put_item(item);
+        }
     }
 
     /// When a push that is due at `at` may go at the earliest, if that is later.
@@ -121,6 +143,12 @@ impl Shelf {
         let random = Random::new(push.id().0).draw();
         hold.until.checked_add(jitter::part_of(hold.spread, random))
     }
+}
+
+/// The first of them, if it is due.
+fn pop_due(heap: &mut BinaryHeap<Item>, now: Instant) -> Option<Item> {
+    let is_due = heap.peek().is_some_and(|item| item.due <= now);
+    is_due.then(|| heap.pop()).flatten()
 }
 
 /// A push on the shelf.

@@ -101,7 +101,8 @@ impl Lane {
     }
 
     fn sift_queue(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        for chunks in [&self.queue.returned, &self.queue.ready] {
+        let classes = self.queue.classes().into_iter();
+        for chunks in classes.flat_map(|queue| [&queue.returned, &queue.ready]) {
             for _ in 0..chunks.len() {
                 let Some(chunk) = chunks.take() else {
                     break;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, Push, PushId, PushType,
+    Accepted, Content, DeviceTokens, Envelope, LaneId, Note, Parcel, Push, PushClass, PushId,
+    PushType,
 };
 use crate::moment::Moment;
 
@@ -11,6 +12,17 @@ use crate::moment::Moment;
 pub(crate) fn pushes(first_id: u64, count: usize, at: Moment) -> Vec<Push> {
     let tokens: Vec<_> = (0..count).map(|n| format!("{n:04x}")).collect();
     all(first_id, &tokens.iter().map(String::as_str).collect(), at)
+}
+
+/// The same, which let others go first.
+pub(crate) fn bulk_pushes(first_id: u64, count: usize, at: Moment) -> Vec<Push> {
+    let tokens: Vec<_> = (0..count).map(|n| format!("{n:04x}")).collect();
+    let envelope = Envelope {
+        class: PushClass::Bulk,
+        ..Envelope::to(LaneId::IOS)
+    };
+    let tokens = tokens.iter().map(String::as_str).collect();
+    all_of(envelope, first_id, &tokens, at)
 }
 
 /// One to that device.

@@ -29,6 +29,7 @@ pub(super) fn planned(body: &str, site: Site) -> Option<Plan> {
     let rules = Rules {
         notification_max: 10,
         allows_empty_message: false,
+        bulk_from: 10,
         as_gaurun: false,
         keeps_scheduled: true,
         apps: Apps::default(),

@@ -60,7 +60,7 @@ fn what_sigterm_leaves_goes_out_after_the_next_start_and_nothing_twice() {
     let reply = daemon.push(&batch(0..200));
     assert_eq!(reply.status, 200);
     assert_eq!(
-        daemon.push(&batch(200..201)).status,
+        daemon.push(&batch(200..210)).status,
         503,
         "the queue is full"
     );

@@ -52,7 +52,7 @@ fn a_paused_lane_finishes_what_is_in_flight_and_keeps_the_rest() {
             .push(&one(IOS, "", (11..71).map(hex_token)))
             .accepted_ids(),
     );
-    let refused = daemon.push(&one(IOS, "", [hex_token(99)]));
+    let refused = daemon.push(&one(IOS, "", (99..109).map(hex_token)));
     assert_eq!(refused.status, 503, "the queue is full");
     // The other lane goes on; by the time it is done, this one would have sent something.
     sent.extend(

@@ -46,6 +46,7 @@ fn check_lanes((slow, slow_name, silent): Side, (fast, fast_name, good): Side) {
         .without_journal()
         .with("ios.timeout", 600)
         .with("android.timeout", 600)
+        .with("core.bulk_from", 1)
         .with("core.shutdown_timeout", 0);
     let daemon = site.start_with(&["-q", "10"]);
     let stuck = daemon.push(&one(slow, (0..10).map(silent)));
@@ -83,6 +84,7 @@ fn more_pushers_take_effect_on_a_connection_that_is_quiet() {
         .without_journal()
         .with("core.workers", 1)
         .with("core.pusher_max", 2)
+        .with("core.bulk_from", 1000)
         .with("core.shutdown_timeout", 0)
         .with("ios.timeout", 600);
     let daemon = site.start();
@@ -118,7 +120,8 @@ fn fewer_pushers_take_effect_without_losing_what_is_in_flight() {
     });
     let site = Site::simulated(&simulated.simulator)
         .with("core.workers", 1)
-        .with("core.pusher_max", 10);
+        .with("core.pusher_max", 10)
+        .with("core.bulk_from", 1000);
     let daemon = site.start();
     let in_flight = || daemon.stat().number("/pusher_count");
     let put = |max: u64| {

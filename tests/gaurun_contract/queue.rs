@@ -155,7 +155,8 @@ fn more_pushers_are_at_work_at_once() {
 
 #[test]
 fn a_full_queue_is_503_and_takes_nothing_of_the_request() {
-    let site = Site::unreachable();
+    // Transactional pushes would have a share beyond it.
+    let site = Site::unreachable().with("core.bulk_from", 1);
     let daemon = site.start_with(&["-q", "10"]);
     assert_eq!(daemon.stat().number("/queue_max"), 20);
     let eight: Vec<u64> = (0..8).collect();

@@ -10,6 +10,7 @@
 //! push: 1 topic=com.other                                to a topic that the caller names
 //! push: 1 type=voip                                      of that push type, of its topic
 //! rotate: another                                        a credential of that name is configured
+//! push: 100 class=bulk                                   that let others go first
 //! server 1: GOAWAY last=push:2 code=NO_ERROR debug="…"   the server's side of connection 1
 //! server 1: ok 1-3                                       HEADERS :status 200, END_STREAM
 //! server 1: ok 1 name=projects/p/messages/1              the same with FCM's name of the message
@@ -25,7 +26,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use sterna::provider::apns;
-use sterna::push::{LaneId, PushType};
+use sterna::push::{Envelope, LaneId, PushClass, PushType};
 
 use crate::frames;
 use crate::heard::KINDS;
@@ -137,8 +138,19 @@ impl Play {
                     let push_type = words.get("type").map_or(PushType::Alert, |word| {
                         apns::push_type_of(word).unwrap_or_else(|| panic!("no push type {word}"))
                     });
+                    let class = match words.get("class") {
+                        None => PushClass::Transactional,
+                        Some("bulk") => PushClass::Bulk,
+                        Some(other) => panic!("{other}: no such class"),
+                    };
+                    let envelope = Envelope {
+                        push_type,
+                        class,
+                        has_own_topic: topic.is_some(),
+                        ..Envelope::to(self.stage.lane.id())
+                    };
                     let ids = (self.pushes + 1, count);
-                    self.stage.accept(ids, size, topic, push_type);
+                    self.stage.accept(ids, size, topic, envelope);
                     self.pushes += count as u64;
                 }
                 "rotate" => self.stage.rotate(rest),

@@ -22,7 +22,7 @@ use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
 use sterna::provider::{self, Addressing, Built, apns, fcm};
-use sterna::push::{Content, DeviceToken, LaneId, Notification, Provider, Push, PushId, PushType};
+use sterna::push::{Content, DeviceToken, Envelope, LaneId, Notification, Provider, Push, PushId};
 
 use crate::operator;
 use crate::wire::{MemoryTransport, Wire};
@@ -194,7 +194,7 @@ impl Stage {
         (first, count): (u64, usize),
         payload: usize,
         topic: Option<&str>,
-        push_type: PushType,
+        envelope: Envelope,
     ) {
         let notification = Notification::empty(self.setting.platform);
         let token = |id: u64| match self.setting.platform.provider() {
@@ -206,12 +206,11 @@ impl Stage {
             Provider::Fcm => fcm::payload(&notification, false).unwrap(),
         };
         let head = topic.map(|topic| ("apns-topic", topic));
-        let mut built = Built {
+        let built = Built {
+            envelope,
             content: content.with_head(head.as_slice()),
             ..Built::nothing(self.setting.platform)
         };
-        built.envelope.has_own_topic = topic.is_some();
-        built.envelope.push_type = push_type;
         let accepted = Arc::new(provider::accept(
             &notification,
             &built,

@@ -120,6 +120,7 @@ kinds! {
     Succeeded "settled as succeeded"
     Expired "settled as expired"
     NotResent "unknown outcome, and not to be resent"
+    Overtook "transactional push before bulk ones that came first"
     WaitsForLane "retry that waits for the lane's Retry-After"
     LaneRests "round in which the lane rests"
     RestResumed "rest that goes on over a restart"

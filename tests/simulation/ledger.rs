@@ -4,6 +4,7 @@
 //! The rules that it holds the daemon to are written a second time here, from the promises, so
 //! that the policy cannot agree with itself.
 
+mod class;
 mod hold;
 mod life;
 mod pace;

@@ -22,6 +22,8 @@ struct Open {
     is_early: bool,
     /// The head of its answer has come: what that says.
     head: Option<Reply>,
+    /// Transactional pushes were left in the queue when it was written.
+    left_others: bool,
 }
 
 /// A frame that is on its way to the socket.
@@ -232,8 +234,13 @@ impl Wire {
             .and_then(push_of)
             .unwrap_or(0);
         let (link, stream) = (self.link, frame.stream);
+        let left_others = ledger.lane.has_transactional();
         if push > 0 {
             ledger.sent(push, link, stream, now);
+            let carried = self.open.values().map(|open| open.push);
+            let streams = self.limit.min(pusher_max);
+            ledger.check_class(push, left_others, now);
+            ledger.check_kept(push, carried, streams, now);
         }
         self.open.insert(
             stream,
@@ -243,6 +250,7 @@ impl Wire {
                 window: self.initial_window,
                 is_early: !self.acknowledged,
                 head: None,
+                left_others,
             },
         );
         let open = self.open.len();
@@ -268,6 +276,7 @@ impl Wire {
                 .and_then(|token| ledger.push_to(token))
                 .unwrap_or(0);
             ledger.sent(open.push, self.link, frame.stream, now);
+            ledger.check_class(open.push, open.left_others, now);
         }
         let bytes = i64::try_from(frame.payload.len()).unwrap();
         self.window -= bytes;

@@ -127,6 +127,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
             "this API key is for app … alone",
         ],
     ),
+    reason("a class that is none", "`class`", &[BAD_CLASS]),
     RejectionReason {
         note: "by itself no reason for a 400, and not logged. Where an unknown field stands in its \
                place, and nothing else was taken, the request is 400: `no token: \"to\" is no \
@@ -272,6 +273,9 @@ pub(super) const EMPTY_MESSAGE: &str = "empty message";
 
 /// What Gaurun said of push types.
 pub(super) const GAURUNS_PUSH_TYPES: &str = "push_type must be alert or background";
+
+/// What is said of a class that is none.
+pub(super) const BAD_CLASS: &str = "class must be \"transactional\" or \"bulk\"";
 
 /// A notification to none of the platforms.
 pub(super) const INVALID_PLATFORM: &str = "invalid platform";

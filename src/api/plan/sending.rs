@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Planning;
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused};
-use crate::push::{Native, Notification};
+use crate::push::{Native, Notification, PushClass};
 
 /// The field that says when a notification is to be sent.
 const SEND_AT: &str = "send_at";
@@ -30,10 +30,11 @@ impl Planning<'_> {
         Ok(at)
     }
 
-    /// What is sent of a notification, then or at once.
+    /// What is sent of a notification of that class, then or at once.
     pub(super) fn build(
         &self,
         notification: &mut Notification,
+        class: PushClass,
         unused: &mut Unused,
     ) -> Result<Built, provider::Fault> {
         let earliest = self.earliest(&mut notification.native)?;
@@ -45,6 +46,7 @@ impl Planning<'_> {
         };
         let mut built = (self.rules.content)(notification, sent, unused)?;
         built.envelope.earliest = earliest;
+        built.envelope.class = class;
         Ok(built)
     }
 }

@@ -1,4 +1,5 @@
 mod apps;
+mod class;
 mod message;
 mod scheduled;
 
@@ -10,6 +11,7 @@ fn rules() -> Rules {
     Rules {
         notification_max: 3,
         allows_empty_message: false,
+        bulk_from: 10,
         as_gaurun: false,
         keeps_scheduled: true,
         apps: Apps::default(),
@@ -70,7 +72,7 @@ fn rejected(plan: &Plan) -> Vec<String> {
 }
 
 fn pushes(plan: &Plan, lane: LaneId) -> usize {
-    plan.pushes().get(&lane).copied().unwrap_or(0)
+    plan.pushes().get(&lane).map_or(0, |(pushes, _)| *pushes)
 }
 
 #[test]

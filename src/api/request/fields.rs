@@ -178,6 +178,14 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         "where the app's `environments` name both; absent: the first of them",
     ),
     native(
+        "class",
+        ValueSchema::OneOf(&["transactional", "bulk"]),
+        BOTH,
+        "`transactional` goes before others, `bulk` lets them go first, see below; absent: `bulk` \
+         where the request names `core.bulk_from` targets or more, 10 by default, and else \
+         `transactional`",
+    ),
+    native(
         "ttl",
         NATURAL,
         BOTH,
@@ -354,12 +362,6 @@ pub static REQUEST_FIELDS: &[RequestField] = &[
         BOTH,
         "APNs: `headers` and `payload`, which are sent as they are given, see below. FCM: its own \
          object",
-    ),
-    native(
-        "class",
-        ValueSchema::OneOf(&["transactional", "bulk"]),
-        &[],
-        "not known yet: ignored",
     ),
 ];
 

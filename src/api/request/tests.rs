@@ -57,6 +57,21 @@ fn of_an_extend_that_nobody_takes_only_the_length_is_kept() {
 }
 
 #[test]
+fn each_target_that_a_request_names_counts() {
+    for (notifications, targets) in [
+        (r#"{"token":["a","","\u0000"]}"#, 3),
+        (r#"{"token":"a"},{"tokens":["b","c"],"token":[]}"#, 3),
+        (r#"{"topic":"t"},{"condition":"c"},{"fid":"f"},{}"#, 4),
+        (r#"{"fid":["f","g"]},{"fid":3},{"token":null}"#, 4),
+        (r#"{"channel":["c","d","e"]},{"channel":"c"}"#, 4),
+    ] {
+        let body = format!("{{\"notifications\":[{notifications}]}}");
+        let batch = read(body.as_bytes()).unwrap();
+        assert_eq!(batch.targets(), targets, "{notifications}");
+    }
+}
+
+#[test]
 fn every_field_is_read() {
     let asked = one(
         r#"{"token":["a","b"],"platform":1,"message":"m","identifier":"i","title":"t",

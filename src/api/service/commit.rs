@@ -173,18 +173,19 @@ impl Service {
         lanes: &'l Lanes<RunningLane>,
     ) -> Result<BTreeMap<LaneId, Reserved<'l>>, Reply> {
         let asked = plan.pushes();
-        for (id, pushes) in &asked {
-            let capacity = lanes.get(*id).map(|running| running.lane.room().capacity());
+        for (id, (pushes, class)) in &asked {
+            let room = lanes.get(*id).map(|running| running.lane.room());
+            let capacity = room.map(|room| room.callers().limit(*class));
             if let Some(capacity) = capacity.filter(|capacity| pushes > capacity) {
                 let message = never_fits(*id, *pushes, capacity);
                 return Err(Reply::message(413, &message));
             }
         }
-        let reserve = |(id, pushes)| {
+        let reserve = |(id, (pushes, class))| {
             let lane: &Lane = &lanes.get(id)?.lane;
-            let room = lane.room().reserve(pushes).ok_or_else(|| {
+            let room = lane.room().reserve_for(class, pushes).ok_or_else(|| {
                 let callers = lane.room().callers();
-                let (outstanding, capacity) = (callers.outstanding(), callers.capacity());
+                let (outstanding, capacity) = (callers.outstanding(), callers.limit(class));
                 let message = is_full(id, pushes, outstanding, capacity);
                 Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
             });

@@ -1,5 +1,6 @@
 mod admission;
 mod channels_told;
+mod classes;
 mod health;
 mod scheduled;
 mod statuses;

@@ -151,10 +151,8 @@ impl Running {
         let mut notification = Notification::empty(LaneId::IOS);
         let (now, mut unused) = (Moment::now(), Unused::default());
         let built = (rules.content)(&mut notification, now, &mut unused).unwrap();
-        let mut android = Notification {
-            message: "m".into(),
-            ..Notification::empty(LaneId::ANDROID)
-        };
+        let mut android = Notification::empty(LaneId::ANDROID);
+        android.message = "m".into();
         let shows = (rules.content)(&mut android, now, &mut unused).unwrap();
         let shows = str::from_utf8(shows.content.body()).unwrap();
         let privacy = self.daemon.logs.privacy.get();
@@ -162,6 +160,7 @@ impl Running {
             format!("notification_max {}", rules.notification_max),
             format!("empty_message {}", rules.allows_empty_message),
             format!("as_gaurun {}", rules.as_gaurun),
+            format!("bulk_from {}", rules.bulk_from),
             format!("payload {}", str::from_utf8(built.content.body()).unwrap()),
             format!("shows {}", shows.contains("notification")),
             format!("api_keys {}", terms.keys.is_some()),
@@ -278,6 +277,7 @@ core.resend_unknown = false -> EACH resends false
 core.notification_max = 5 -> notification_max 5
 core.allows_empty_message = true -> empty_message true
 core.compatible_with = 'gaurun' -> as_gaurun true, payload {'aps':{'badge':0}}, shows false
+core.bulk_from = 3 -> bulk_from 3
 core.hosts = ['push.example'] -> hosts ['push.example']
 core.shutdown_timeout = 3 -> shutdown 3s
 core.api_key_path = 'DIR/keys' -> api_keys true

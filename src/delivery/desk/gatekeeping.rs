@@ -84,7 +84,7 @@ impl<T: Transport> Desk<T> {
                 }
                 self.lane.put_last(push);
             }
-            if !self.take_work() {
+            if !self.take_work(true) {
                 break;
             }
         }

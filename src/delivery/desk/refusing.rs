@@ -5,17 +5,41 @@
 //! retires, and its successor takes them. It does so at once if it was of no use to anybody, and
 //! else not before it was worth its opening, nor while no other may be opened.
 
+use std::collections::VecDeque;
+
 use super::super::link::{OTHERS_TAKE_WITHIN, REFUSES};
 use super::super::transport::Transport;
 use super::{Desk, Timer};
+use crate::lane::CHUNK;
 use crate::moment::Moment;
 
 impl<T: Transport> Desk<T> {
-    /// Takes pushes into the hand that the present connection has not refused; false if there are
-    /// none.
-    pub(super) fn take_work(&mut self) -> bool {
-        let present = self.links.present.as_ref();
-        present.is_some_and(|link| self.lane.take_for(link.id(), &mut self.trays.hand))
+    /// Takes pushes into the empty hand that the present connection has not refused, bulk ones only
+    /// if it has room for them; false if there are none.
+    pub(super) fn take_work(&mut self, takes_bulk: bool) -> bool {
+        let (present, hand) = (self.links.present.as_ref(), &mut self.trays.hand);
+        present.is_some_and(|link| {
+            if takes_bulk {
+                self.lane.take_for(link.id(), hand)
+            } else {
+                self.lane.take_transactional_for(link.id(), hand)
+            }
+        })
+    }
+
+    /// Takes transactional pushes before the bulk ones that are in the hand.
+    pub(super) fn overtake(&mut self) {
+        let Some(link) = &self.links.present else {
+            return;
+        };
+        let (mut first, mut chunk) = (VecDeque::new(), VecDeque::new());
+        while first.len() < CHUNK && self.lane.overtake_for(link.id(), &mut chunk) {
+            first.append(&mut chunk);
+        }
+        if !first.is_empty() {
+            first.append(&mut self.trays.hand);
+            self.trays.hand = first;
+        }
     }
 
     /// Finds another connection for pushes that the present one has refused, or lets it retire.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::session::Ended;
 use crate::lane::{Lane, Rebuff};
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushClass, PushId};
 
 /// The pushes of a thread that are not in flight: each lies in one tray.
 #[derive(Debug, Default)]
@@ -32,6 +32,11 @@ impl Trays {
     /// Gives back to the lane what was to be sent to try a candidate.
     pub(super) fn give_up_trying(&mut self, lane: &Lane) {
         lane.put_back(self.to_try.take());
+    }
+
+    /// The class of the first push in the hand.
+    pub(super) fn class_in_hand(&self) -> Option<PushClass> {
+        self.hand.front().map(Push::class)
     }
 
     /// Whether a push is in the hand.

@@ -16,7 +16,7 @@ use crate::http2::SendError;
 use crate::lane::{MaySend, Proof, Tickets};
 use crate::moment::Moment;
 use crate::provider::Verdict;
-use crate::push::{ConnectionId, Push};
+use crate::push::{ConnectionId, Push, PushClass};
 
 impl<T: Transport> Desk<T> {
     /// Lets the candidate go if it is none any more.
@@ -40,7 +40,7 @@ impl<T: Transport> Desk<T> {
             return;
         }
         if let Some(link) = &mut self.links.candidate {
-            let is_free = link.in_flight() == 0 && link.room(1) > 0;
+            let is_free = link.in_flight() == 0 && link.room(1, PushClass::Transactional) > 0;
             if is_free {
                 self.send_by_candidate(now);
             }

@@ -4,6 +4,7 @@ mod ends;
 mod heads;
 mod liveness;
 mod own_fields;
+mod streams;
 
 use std::sync::Arc;
 
@@ -126,7 +127,11 @@ impl Wire {
     }
 
     fn room(&self) -> usize {
-        self.session.room(&self.client, usize::MAX)
+        self.room_for(PushClass::Transactional, usize::MAX)
+    }
+
+    fn room_for(&self, class: PushClass, stream_limit: usize) -> usize {
+        self.session.room(&self.client, stream_limit, class)
     }
 
     fn outcomes(&mut self) -> Vec<(u64, String)> {
@@ -328,7 +333,7 @@ fn room_follows_the_provider_s_limit_and_the_operator_s() {
     wire.settle();
     assert_eq!(wire.room(), 99);
     assert_eq!(
-        wire.session.room(&wire.client, 2),
+        wire.room_for(PushClass::Transactional, 2),
         1,
         "pusher_max holds too"
     );

@@ -3,7 +3,7 @@
 use super::{EntryStage, Index, IndexEntry, Rest};
 use crate::journal::notification::RecordHead;
 use crate::journal::schedule::ScheduledLoad;
-use crate::push::LaneId;
+use crate::push::{LaneId, PushClass};
 
 impl Index {
     /// What is scheduled.
@@ -126,13 +126,17 @@ impl Index {
     pub(in crate::journal) fn ripen(&mut self, lane: LaneId, now: u32, looks: usize) -> u64 {
         let mut ripe = 0;
         for _ in 0..looks {
-            let feed = self.feeds.get(&lane.number());
-            let from = feed.map_or(u64::MAX, |feed| feed.from);
-            let due = self.schedule.due(lane.number(), now);
-            // Behind that id some may be in somebody's hands still.
-            let Some(first_id) = due.filter(|first_id| *first_id >= from) else {
+            let Some(first_id) = self.schedule.due(lane.number(), now) else {
                 break;
             };
+            let entry = self.entries.get(&first_id);
+            let class = entry.map_or_else(PushClass::default, |entry| entry.class);
+            let feed = self.feeds.get_mut(&lane.number());
+            let from = feed.map_or(u64::MAX, |feed| feed.of(class).from);
+            // Behind that id some may be in somebody's hands still.
+            if first_id < from {
+                break;
+            }
             self.unschedule(first_id);
             let tokens = self.entries.get(&first_id).map_or(0, |entry| entry.tokens);
             let left = self.left_of(first_id, tokens);
@@ -141,7 +145,7 @@ impl Index {
                 self.feeds.get_mut(&lane.number()),
             ) {
                 entry.stage = EntryStage::Recovered;
-                feed.unfed += u64::from(left);
+                feed.of(class).unfed += u64::from(left);
                 ripe += u64::from(left);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sterna::delivery::policy::Limits;
-use sterna::push::Accepted;
+use sterna::push::{Accepted, PushClass};
 
 use super::{Fate, LONGEST_BACKOFF, RETRY_WINDOW};
 use crate::reply::{Class, Reply};
@@ -77,6 +77,10 @@ impl Fate {
 }
 
 impl Record {
+    pub(super) fn is_bulk(&self) -> bool {
+        self.accepted.envelope.class == PushClass::Bulk
+    }
+
     pub(super) fn new(accepted: &Arc<Accepted>, life: Duration) -> Self {
         Self {
             accepted: Arc::clone(accepted),

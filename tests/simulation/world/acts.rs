@@ -7,7 +7,9 @@ use sterna::delivery::purge::Purge;
 use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
 use sterna::provider::{self, Built, fcm};
-use sterna::push::{Content, DeviceToken, Envelope, Notification, Provider, Push, PushId};
+use sterna::push::{
+    Content, DeviceToken, Envelope, Notification, Provider, Push, PushClass, PushId,
+};
 
 use super::{World, said};
 use crate::coverage::Kind;
@@ -190,7 +192,13 @@ impl World {
         let many = dice.one_of(&[1, 3, 20, 70]);
         let count = usize::try_from(dice.between(1, many)).unwrap();
         let unused = if dice.chance(100) { dice.index(5) } else { 0 };
-        let Some(reservation) = self.lane.room().reserve(count + unused) else {
+        let class = if count < 10 {
+            PushClass::Transactional
+        } else {
+            PushClass::Bulk
+        };
+        let room = self.lane.room();
+        let Some(reservation) = room.reserve_for(class, count + unused) else {
             net.ledger.coverage.count(Kind::QueueFull);
             return;
         };
@@ -215,7 +223,10 @@ impl World {
                 fcm::payload(&notification, false).unwrap()
             }
         };
-        let envelope = Envelope::to(self.site.lane).lasting(life);
+        let envelope = Envelope {
+            class,
+            ..Envelope::to(self.site.lane).lasting(life)
+        };
         let built = Built {
             envelope,
             content,

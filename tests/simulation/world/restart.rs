@@ -6,6 +6,7 @@ use std::time::Duration;
 use sterna::delivery::policy;
 use sterna::delivery::present_route::PresentRoute;
 use sterna::lane::{Asked, Lane, Said};
+use sterna::push::PushClass;
 
 use super::World;
 use super::keeper::Keeper;
@@ -64,7 +65,11 @@ impl World {
             net.ledger.coverage.count(Kind::PushResumed);
             net.ledger.pace.begins(now);
         }
-        let mut room = self.lane.room().reserve(pushes.len()).unwrap();
+        let mut room = self
+            .lane
+            .room()
+            .reserve_for(PushClass::Transactional, pushes.len())
+            .unwrap();
         let mut fresh = Vec::new();
         for (push, waits) in pushes {
             if let Some(until) = waits.rest.filter(|until| *until > now) {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::{Apns, AuthTokens, Channels, Session, TeamKey};
 use crate::api::plan::Planned;
 use crate::provider::{Site, apns};
-use crate::push::{LaneId, PushType};
+use crate::push::{Envelope, LaneId, PushType};
 use crate::simulator::answer::Standing;
 use crate::simulator::arrival::Arrival;
 use crate::simulator::faults::Answering;
@@ -188,12 +188,14 @@ fn target(members: &[(&str, &str)]) -> &'static str {
     }
 }
 
-/// The first notification's request, if there is one that is taken, and what is ignored of it.
-fn sent(body: &str) -> Option<(Sent, Vec<String>)> {
+/// The first notification's request and what delivery knows of it, if there is one that is taken,
+/// and what is ignored of it.
+fn sent(body: &str) -> Option<((Sent, Envelope), Vec<String>)> {
     let plan = planned(body, Site::default())?;
     let first = plan.notifications.first()?;
+    let envelope = first.built.as_ref()?.envelope;
     let request = fixture::timed(request(first), first);
-    Some((request, plan.ignored.listed().to_vec()))
+    Some(((request, envelope), plan.ignored.listed().to_vec()))
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::{AccessTokens, Fcm, Session, form};
 use crate::provider::{AndroidStyle, Site, fcm};
-use crate::push::{LaneId, TargetKind};
+use crate::push::{Envelope, LaneId, TargetKind};
 use crate::simulator::arrival::Arrival;
 use crate::simulator::faults::Answering;
 use crate::simulator::fixture::{
@@ -175,13 +175,15 @@ fn styles() -> impl Strategy<Value = Site> {
     })
 }
 
-/// The first notification's request, if there is one that is taken, and what is ignored of it.
-fn sent(body: &str, site: Site) -> Option<(Sent, Vec<String>)> {
+/// The first notification's request and what delivery knows of it, if there is one that is taken,
+/// and what is ignored of it.
+fn sent(body: &str, site: Site) -> Option<((Sent, Envelope), Vec<String>)> {
     let plan = planned(body, site)?;
     let first = plan.notifications.first()?;
     let request = fixture::request(&address(), &TOKENS.1, first);
+    let envelope = first.built.as_ref()?.envelope;
     let request = fixture::timed(request, first);
-    Some((request, plan.ignored.listed().to_vec()))
+    Some(((request, envelope), plan.ignored.listed().to_vec()))
 }
 
 proptest! {
@@ -242,7 +244,7 @@ proptest! {
         let Some((with, ignored)) = sent(&body(target, &members), site) else {
             return Ok(());
         };
-        let judgement = judged(&with.0, &with.1);
+        let judgement = judged(&with.0.0, &with.0.1);
         prop_assert!(judgement.is_empty(), "{judgement}: {members:?}");
         let has = |name: &str| members.iter().any(|(said, _)| *said == name);
         for (at, (name, value)) in members.iter().enumerate() {
