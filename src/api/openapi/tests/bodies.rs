@@ -220,7 +220,10 @@ fn broken(dice: &mut Dice, schema: &Value, value: &Value, at: String) -> Option<
 
 /// A site that builds what it takes as the daemon does.
 fn building() -> Site {
-    site(Some(1_000_000), Some(1_000_000)).with(|terms| {
+    let site = site(Some(1_000_000), Some(1_000_000));
+    // What is to be sent later is kept in a journal.
+    drop(site.service.backlog.open_with_one_left());
+    site.with(|terms| {
         terms.rules.content = Box::new(content_of(|_| crate::provider::Site::default()));
         terms.rules.check_token = check_device_token;
         terms.rules.apps = Apps::of([
