@@ -32,7 +32,7 @@ use crate::delivery::running_lane::RunningLane;
 use crate::delivery::settler::Settler;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::Fed;
-use crate::lane::{Asked, Lane, Lanes, Reservation, Said, Turn};
+use crate::lane::{Asked, Lane, Lanes, Reservation, Said, TRANSACTIONAL_SHARE, Turn};
 use crate::log::Logs;
 use crate::moment::{self, Moment};
 use crate::push::{
@@ -327,7 +327,7 @@ fn room(lane: &Arc<Lane>, unfed: u64, first: u64) -> Option<Reservation> {
             .min(pushes)
     };
     let capacity = lane.room().capacity();
-    let share = lane.room().callers().limit(PushClass::Transactional) - capacity;
+    let share = capacity / TRANSACTIONAL_SHARE;
     let lacks = if lane.has_transactional() { 0 } else { first };
     let of_transactional = at_most(capacity + share / 2, lacks);
     let room = match at_most((capacity / 2).max(1), unfed) {

@@ -375,17 +375,19 @@ impl<T: Transport> Desk<T> {
         let mut looks = true;
         loop {
             if looks && self.trays.class_in_hand() == Some(PushClass::Bulk) {
-                self.overtake();
+                self.overtake(stream_limit);
                 looks = false;
             }
-            // An empty hand is filled with what there is room for.
-            let class = self.trays.class_in_hand();
-            let class = class.unwrap_or(PushClass::Transactional);
+            let may_send = self.lane.may_send(now.monotonic);
+            // An empty hand is filled with what there is room for, and a probe is urgent.
+            let class = match self.trays.class_in_hand() {
+                Some(class) if may_send != MaySend::Probe => class,
+                _ => PushClass::Transactional,
+            };
             let room = self.room(stream_limit, class);
             if room == 0 {
                 break;
             }
-            let may_send = self.lane.may_send(now.monotonic);
             if may_send == MaySend::No {
                 self.stand_by(now);
                 break;

@@ -296,12 +296,11 @@ impl Queue {
         self.overtaking.load(Ordering::Relaxed) >= BULK_WAITS_FOR
     }
 
-    /// So many transactional pushes go, maybe before bulk ones.
+    /// So many transactional pushes go, maybe before bulk ones. Those that a thread has in its hand
+    /// it counts itself: their turn is not taken back because none is queued.
     fn count_overtaking(&self, pushes: usize) {
-        if self.bulk.has_chunks() {
+        if self.bulk.has_chunks() || self.bulk.has_aside_for(None) {
             self.overtaking.fetch_add(pushes, Ordering::Relaxed);
-        } else if self.overtaking.load(Ordering::Relaxed) > 0 {
-            self.overtaking.store(0, Ordering::Relaxed);
         }
     }
 

@@ -12,6 +12,7 @@ use super::super::transport::Transport;
 use super::{Desk, Timer};
 use crate::lane::CHUNK;
 use crate::moment::Moment;
+use crate::push::PushClass;
 
 impl<T: Transport> Desk<T> {
     /// Takes pushes into the empty hand that the present connection has not refused, bulk ones only
@@ -27,18 +28,22 @@ impl<T: Transport> Desk<T> {
         })
     }
 
-    /// Takes transactional pushes before the bulk ones that are in the hand.
-    pub(super) fn overtake(&mut self) {
-        let Some(link) = &self.links.present else {
+    /// Takes transactional pushes before the bulk ones that are in the hand, as many as there are
+    /// streams for: others may have some for the rest.
+    pub(super) fn overtake(&mut self, stream_limit: usize) {
+        let Some(link) = &mut self.links.present else {
             return;
         };
+        let most = link.room(stream_limit, PushClass::Transactional).min(CHUNK);
         let (mut first, mut chunk) = (VecDeque::new(), VecDeque::new());
-        while first.len() < CHUNK && self.lane.overtake_for(link.id(), &mut chunk) {
+        while first.len() < most && self.lane.overtake_for(link.id(), &mut chunk) {
             first.append(&mut chunk);
         }
         if !first.is_empty() {
+            let rest = first.split_off(most.min(first.len()));
             first.append(&mut self.trays.hand);
             self.trays.hand = first;
+            self.lane.put_back(rest);
         }
     }
 
