@@ -127,7 +127,8 @@ fn fill(caller: &mut Caller, queue: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the body of a request for pushes that the simulator of FCM does not answer.
+/// Writes the body of a request for bulk pushes that the simulator of FCM does not answer: for one
+/// of the other class there is room in a full queue.
 fn silent_request(first: u64, pushes: u32, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(br#"{"notifications":["#);
@@ -138,7 +139,7 @@ fn silent_request(first: u64, pushes: u32, out: &mut Vec<u8>) {
         // Writing to a vector cannot fail.
         let _written = write!(
             out,
-            r#"{{"token":["silent-{serial:0152}"],"platform":2,"message":"{MESSAGE}"}}"#
+            r#"{{"token":["silent-{serial:0152}"],"platform":2,"message":"{MESSAGE}","class":"bulk"}}"#
         );
     }
     out.extend_from_slice(b"]}");
