@@ -180,14 +180,21 @@ impl Backlog {
         self.trap.pass(accepted, answer)?;
         let kept = accepted.iter().map(AsRef::as_ref);
         let journal = self.journal();
-        journal.map_or(Ok(()), |journal| journal.append(kept, answer))?;
-        let mut accepted = accepted.iter();
-        if accepted.any(|accepted| accepted.envelope.earliest.is_some())
-            && let Some(ScheduledBell(ring)) = self.bell.get()
-        {
-            ring();
+        journal.map_or(Ok(()), |journal| journal.append(kept, answer))
+    }
+
+    /// What of this was accepted and is scheduled may be sent from now on, when it is due: its
+    /// lines are in the push log, in which no outcome comes before them.
+    pub fn release_scheduled(&self, accepted: &[Arc<Accepted>]) {
+        let is_scheduled = |accepted: &&Arc<Accepted>| accepted.envelope.earliest.is_some();
+        let scheduled = accepted.iter().filter(is_scheduled);
+        let mut ids = scheduled.map(|accepted| accepted.first_id).peekable();
+        if let Some(journal) = self.journal().filter(|_| ids.peek().is_some()) {
+            journal.release(ids);
+            if let Some(ScheduledBell(ring)) = self.bell.get() {
+                ring();
+            }
         }
-        Ok(())
     }
 
     /// Has that called whenever something was scheduled; the first call counts.

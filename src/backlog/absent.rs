@@ -40,6 +40,8 @@ pub struct Absent {
     sweep: Option<Sweep>,
     /// Those that the last sweep has left.
     left: u64,
+    /// Before that they are not looked through again for others that have come.
+    soonest: Instant,
     lack: &'static str,
 }
 
@@ -80,6 +82,7 @@ impl Absent {
             due: moment::now(),
             sweep: None,
             left: u64::MAX,
+            soonest: moment::now(),
             lack: DISABLED,
         }
     }
@@ -127,11 +130,21 @@ impl Absent {
         (self.due, self.sweep, self.left) = (moment::now(), None, u64::MAX);
     }
 
+    /// Others have come that are to be looked at: in the next sweep, which comes no sooner than one
+    /// may after the last.
+    fn has_come(&mut self, now: Moment) {
+        self.left = u64::MAX;
+        if let Some(sweep) = &mut self.sweep {
+            sweep.keep(now.monotonic);
+        }
+        self.due = self.due.min(self.soonest.max(now.monotonic));
+    }
+
     /// Settles pushes whose time has passed, or some of them; when to go on, if any are left. What
     /// is scheduled and due is like the others from then on.
     pub fn settle(&mut self, backlog: &Backlog, now: Moment) -> Option<Instant> {
         if backlog.ripen(self.id, now) > 0 {
-            self.look_again();
+            self.has_come(now);
         }
         let unsettled = backlog.unclaimed(self.id);
         if unsettled == 0 {
@@ -158,7 +171,9 @@ impl Absent {
             return Some(now.monotonic);
         }
         self.left = sweep.left;
-        self.due = sweep.next_after(moment::now());
+        let ended = moment::now();
+        self.soonest = sweep.soonest_after(ended);
+        self.due = sweep.next_after(ended);
         Some(self.due)
     }
 
@@ -197,10 +212,15 @@ impl Sweep {
 
     /// When the next one is due.
     fn next_after(&self, now: Instant) -> Instant {
-        let took = now.saturating_duration_since(self.begun);
         let latest = now + LONGEST_WAIT;
         let next = self.next.map_or(latest, |next| next.min(latest));
-        next.max(now + LOOKS_EVERY.max(took.saturating_mul(RESTS)))
+        next.max(self.soonest_after(now))
+    }
+
+    /// When they may be looked through again.
+    fn soonest_after(&self, now: Instant) -> Instant {
+        let took = now.saturating_duration_since(self.begun);
+        now + LOOKS_EVERY.max(took.saturating_mul(RESTS))
     }
 }
 

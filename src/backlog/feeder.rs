@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use self::scheduled::WallClock;
 use super::absent::Absent;
 use super::called_off::Meant;
 use super::{Backlog, LINES_KEPT_WITHIN};
@@ -83,6 +84,7 @@ struct Feeding {
     lanes: Vec<FedLane>,
     /// Those that go nowhere.
     absent: Vec<Absent>,
+    clock: WallClock,
     /// Where the pushes are, and which are not to be sent any more.
     backlog: Arc<Backlog>,
     register: Arc<Register>,
@@ -122,6 +124,7 @@ impl Feeder {
                 .map(|running| FedLane::new(Arc::clone(&running.lane), running.settler()))
                 .collect(),
             absent,
+            clock: WallClock::default(),
             backlog: Arc::clone(backlog),
             register: Arc::clone(register),
             heartbeat: Heartbeat::new(moment::now()),
@@ -482,6 +485,7 @@ mod tests {
         let mut feeding = Feeding {
             lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
             absent: Vec::new(),
+            clock: WallClock::default(),
             backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
             register,
             heartbeat: Heartbeat::new(moment::now()),
@@ -529,6 +533,7 @@ mod tests {
         let mut feeding = Feeding {
             lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
             absent: Vec::new(),
+            clock: WallClock::default(),
             backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
             register,
             heartbeat: Heartbeat::new(moment::now()),

@@ -172,6 +172,11 @@ fn what_is_scheduled_is_shown_with_its_time_and_cancelled_before_it_wherever_its
     ];
     let all = all.map(|(of, name)| scheduled(of, name, 1000, now));
     backlog.accept(&all, None).unwrap();
+    assert!(
+        backlog.withdraw(PushId(30)).is_none(),
+        "its caller does not know of it"
+    );
+    backlog.release_scheduled(&all);
     assert!(rung.load(Ordering::SeqCst), "who sleeps is woken");
     let whereabouts = Whereabouts {
         lanes: Arc::new(Live::new(lanes)),

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Attempts;
 use super::files::JournalFile;
 use super::frame::{self, FRAME_HEAD, Look};
 use super::index::{Index, Location, Rest};
@@ -278,13 +279,23 @@ pub(super) fn read_outstanding(
         return Ok(None);
     };
     let body = RecordBody::read(&record, rest.lane).filter(|body| body.first_id.0 == rest.first_id);
-    Ok(body.map(|body| Outstanding {
-        envelope: body.envelope,
-        parcel: body.parcel,
-        first_id: body.first_id,
-        at: body.at,
-        in_doubt: rest.in_doubt,
-        pushes: rest.pushes.clone(),
+    Ok(body.map(|body| {
+        let mut pushes = rest.pushes.clone();
+        let was_scheduled = body.envelope.earliest.is_some();
+        if was_scheduled && rest.in_doubt {
+            // It is known which of them were handed out, and of no other that it was sent.
+            for (_, begun) in &mut pushes {
+                begun.maybe_sent |= *begun != Attempts::default();
+            }
+        }
+        Outstanding {
+            envelope: body.envelope,
+            parcel: body.parcel,
+            first_id: body.first_id,
+            at: body.at,
+            in_doubt: rest.in_doubt && !was_scheduled,
+            pushes,
+        }
     }))
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Flusher {
     policy: SyncPolicy,
     space: Space,
     share: ScheduledShare,
+    /// Whether the operator was told that it is used up.
+    has_told_of_share: bool,
     dir: String,
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
@@ -111,6 +113,7 @@ impl Flusher {
             heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
             share: ScheduledShare::new(settings),
+            has_told_of_share: false,
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
             store,
@@ -249,27 +252,25 @@ impl Flusher {
 
     /// Refuses requests whose pushes are to be sent later, and for which what is scheduled has no
     /// room left; the others.
-    fn within_the_share(&self, requests: Vec<(Group, Reply)>) -> Vec<(Group, Reply)> {
-        if requests
-            .iter()
-            .all(|(group, _)| group.scheduled.pushes == 0)
-        {
+    fn within_the_share(&mut self, requests: Vec<(Group, Reply)>) -> Vec<(Group, Reply)> {
+        let is_later = |(group, _): &(Group, Reply)| group.scheduled.pushes > 0;
+        // What else is wrong is told before that.
+        if !requests.iter().any(is_later) || self.inbox.lock().state != State::Serving {
             return requests;
         }
-        let mut scheduled = self.store.scheduled();
-        let fits = |(group, reply): (Group, Reply)| {
-            if group.scheduled.pushes == 0 {
-                return Some((group, reply));
-            }
-            let with_it = scheduled.and(group.scheduled);
-            if let Some(why) = self.share.refusal(with_it, &self.space, &self.dir) {
-                refuse([reply], &Refused::whole(State::NoShare { why }));
-                return None;
-            }
-            scheduled = with_it;
-            Some((group, reply))
-        };
-        requests.into_iter().filter_map(fits).collect()
+        let so_far = (self.store.scheduled(), self.store.live_bytes());
+        let disk = (&self.space, &*self.dir);
+        let sorted = self.share.sort(requests, so_far, disk);
+        let told = sorted.refused.last().map(|(_, why)| why.clone());
+        for (reply, why) in sorted.refused {
+            refuse([reply], &Refused::whole(State::NoShare { why }));
+        }
+        let is_news = told.is_some() && !self.has_told_of_share;
+        self.has_told_of_share = told.is_some();
+        if let Some(why) = told.filter(|_| is_news) {
+            ::log::warn!("journal: pushes with send_at are refused: {why}");
+        }
+        sorted.kept
     }
 
     /// Why requests are not taken, if they are not.

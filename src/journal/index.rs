@@ -230,7 +230,7 @@ impl Index {
         match self.entries.insert(head.first_id, entry) {
             Some(old) if old.tokens == head.tokens => {
                 self.live_bytes -= u64::from(old.len);
-                self.schedule(head);
+                self.schedule(head, recovered);
                 return;
             }
             Some(old) => {
@@ -242,7 +242,7 @@ impl Index {
             None => {}
         }
         self.outstanding += u64::from(head.tokens);
-        self.schedule(head);
+        self.schedule(head, recovered);
     }
 
     fn left_of(&self, first_id: u64, tokens: u32) -> u32 {
@@ -413,7 +413,7 @@ impl Index {
             place: entry.place(),
             pushes: Vec::new(),
             settled: Vec::new(),
-            in_doubt: entry.stage == EntryStage::Recovered && self.doubt.covers(first_id),
+            in_doubt: entry.stage != EntryStage::Own && self.doubt.covers(first_id),
         };
         for index in from..entry.tokens {
             let id = first_id + u64::from(index);
@@ -448,19 +448,22 @@ impl Index {
             (feed.transactional, feed.bulk) = (all, all);
         }
         let entries = self.entries.iter_mut();
+        // What is scheduled and was handed out in part.
+        let mut begun = Vec::new();
         for (first_id, entry) in entries.filter(|(_, entry)| is_meant(entry.lane)) {
-            let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
-            let left = entry.tokens.saturating_sub(settled);
             if let Some(scheduled) = self.schedule.get(*first_id) {
-                // Some of it may have been handed out.
-                let time = scheduled.time;
-                self.schedule.put(*first_id, entry.lane, time, left);
+                begun.extend(Some((*first_id, scheduled.time)).filter(|_| scheduled.from > 0));
                 continue;
             }
+            let settled = self.settled.get(first_id).map_or(0, |bits| bits.count);
+            let left = entry.tokens.saturating_sub(settled);
             entry.stage = EntryStage::Recovered;
             if let Some(feed) = self.feeds.get_mut(&entry.lane) {
                 feed.of(entry.class).unfed += u64::from(left);
             }
+        }
+        for (first_id, time) in begun {
+            self.schedule_anew(first_id, time);
         }
     }
 

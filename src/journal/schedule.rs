@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher as _};
 
-use crate::push::{Envelope, Note};
+use crate::push::{Envelope, Note, PushClass};
 
 /// When a notification is to be sent that is scheduled, and by what it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub(super) struct Scheduled {
     /// How many pushes are not handed out, taken back or settled; never 0.
     left: u32,
     pub(super) lane: u16,
+    pub(super) class: PushClass,
+    /// Whether its caller has still to be told that it is kept: until then nobody has it.
+    is_held: bool,
 }
 
 const _: () = assert!(size_of::<Scheduled>() == 20);
@@ -82,14 +85,26 @@ const _: () = assert!(size_of::<Scheduled>() == 20);
 /// What of a lane is scheduled.
 #[derive(Debug, Default)]
 struct LaneSchedule {
-    /// By time and first id.
-    times: BTreeSet<(u32, u64)>,
+    /// By time and first id; of each class, what goes first before the others.
+    times: [BTreeSet<(u32, u64)>; PushClass::ALL.len()],
     pushes: u64,
 }
 
+/// The place of a class among those.
+fn rank(class: PushClass) -> usize {
+    usize::from(class != PushClass::Transactional)
+}
+
 impl Schedule {
-    /// Schedules so many pushes of a notification, in the place of what was known of it.
-    pub(super) fn put(&mut self, first_id: u64, lane: u16, time: SendTime, left: u32) {
+    /// Schedules so many pushes of a notification, in the place of what was known of it; nobody has
+    /// them before [`Schedule::release`].
+    pub(super) fn put(
+        &mut self,
+        first_id: u64,
+        (lane, class): (u16, PushClass),
+        time: SendTime,
+        left: u32,
+    ) {
         self.remove(first_id);
         if left == 0 {
             return;
@@ -99,11 +114,22 @@ impl Schedule {
             from: 0,
             left,
             lane,
+            class,
+            is_held: true,
         };
         self.notifications.insert(first_id, scheduled);
-        let of_lane = self.lanes.entry(lane).or_default();
-        of_lane.times.insert((time.at, first_id));
-        of_lane.pushes += u64::from(left);
+        self.lanes.entry(lane).or_default().pushes += u64::from(left);
+    }
+
+    /// From now on a notification may be handed out and taken back: its caller knows of it.
+    pub(super) fn release(&mut self, first_id: u64) {
+        if let Some(scheduled) = self.notifications.get_mut(&first_id) {
+            scheduled.is_held = false;
+            let of_lane = self.lanes.entry(scheduled.lane).or_default();
+            if let Some(times) = of_lane.times.get_mut(rank(scheduled.class)) {
+                times.insert((scheduled.time.at, first_id));
+            }
+        }
     }
 
     /// Has no more of a notification.
@@ -112,7 +138,9 @@ impl Schedule {
             return;
         };
         if let Some(of_lane) = self.lanes.get_mut(&gone.lane) {
-            of_lane.times.remove(&(gone.time.at, first_id));
+            for times in &mut of_lane.times {
+                times.remove(&(gone.time.at, first_id));
+            }
             of_lane.pushes = of_lane.pushes.saturating_sub(gone.left.into());
         }
     }
@@ -120,6 +148,11 @@ impl Schedule {
     /// What is scheduled of a notification.
     pub(super) fn get(&self, first_id: u64) -> Option<&Scheduled> {
         self.notifications.get(&first_id)
+    }
+
+    /// What of a notification may be taken back.
+    pub(super) fn released(&self, first_id: u64) -> Option<&Scheduled> {
+        self.get(first_id).filter(|scheduled| !scheduled.is_held)
     }
 
     /// Notes that so many more pushes of a notification are not scheduled, those before that index
@@ -156,16 +189,19 @@ impl Schedule {
         !self.withdrawn.is_empty() && self.withdrawn.remove(&id)
     }
 
-    /// The notification of a lane whose time was first, if that has come.
+    /// The notification of a lane whose time was first, if that has come: of those that go before
+    /// others, if there is one.
     pub(super) fn due(&self, lane: u16, now: u32) -> Option<u64> {
-        let (at, first_id) = self.lanes.get(&lane)?.times.first()?;
-        (*at <= now).then_some(*first_id)
+        let times = self.lanes.get(&lane)?.times.iter();
+        let mut first = times.filter_map(BTreeSet::first);
+        let due = first.find(|(at, _)| *at <= now);
+        due.map(|(_, first_id)| *first_id)
     }
 
     /// When the next one of a lane is due.
     pub(super) fn next(&self, lane: u16) -> Option<u32> {
-        let first = self.lanes.get(&lane)?.times.first()?;
-        Some(first.0)
+        let times = self.lanes.get(&lane)?.times.iter();
+        times.filter_map(BTreeSet::first).map(|(at, _)| *at).min()
     }
 
     /// How many pushes of a lane are scheduled.
@@ -178,16 +214,22 @@ impl Schedule {
         self.lanes.values().map(|of_lane| of_lane.pushes).sum()
     }
 
-    /// The notifications of that name with this id or a later one, and the id to go on from if
-    /// there may be more; at most `looks` are looked at.
-    pub(super) fn named(&self, name: u32, from: u64, looks: usize) -> (Vec<u64>, Option<u64>) {
+    /// The notifications of that name in lanes that are meant, with this id or a later one, and the
+    /// id to go on from if there may be more; at most `looks` are looked at.
+    pub(super) fn named(
+        &self,
+        name: u32,
+        is_meant: impl Fn(u16) -> bool,
+        from: u64,
+        looks: usize,
+    ) -> (Vec<u64>, Option<u64>) {
         let (mut found, mut looked) = (Vec::new(), 0);
         for (first_id, scheduled) in self.notifications.range(from..) {
             if looked == looks {
                 return (found, Some(*first_id));
             }
             looked += 1;
-            if scheduled.time.name == name {
+            if scheduled.time.name == name && is_meant(scheduled.lane) {
                 found.push(*first_id);
             }
         }
@@ -201,6 +243,28 @@ mod tests {
 
     const TIME: SendTime = SendTime { at: 100, name: 7 };
 
+    fn put(schedule: &mut Schedule, first_id: u64, lane: u16, time: SendTime, left: u32) {
+        schedule.put(first_id, (lane, PushClass::Bulk), time, left);
+        schedule.release(first_id);
+    }
+
+    #[test]
+    fn what_its_caller_does_not_know_of_is_nobodys_and_what_goes_first_is_due_first() {
+        let mut schedule = Schedule::default();
+        schedule.put(10, (1, PushClass::Bulk), at(100), 2);
+        assert_eq!((schedule.due(1, 200), schedule.pushes()), (None, 2));
+        assert!(schedule.released(10).is_none());
+        schedule.release(10);
+        assert_eq!(schedule.due(1, 200), Some(10));
+        schedule.put(20, (1, PushClass::Transactional), at(150), 1);
+        schedule.release(20);
+        assert_eq!(
+            (schedule.due(1, 149), schedule.due(1, 150)),
+            (Some(10), Some(20))
+        );
+        assert_eq!(schedule.next(1), Some(100));
+    }
+
     fn at(at: u32) -> SendTime {
         SendTime { at, ..TIME }
     }
@@ -209,9 +273,9 @@ mod tests {
     fn what_is_scheduled_is_due_in_the_order_of_its_time_and_none_before_it() {
         let mut schedule = Schedule::default();
         for (first_id, time) in [(10, 300), (20, 100), (30, 200)] {
-            schedule.put(first_id, 1, at(time), 2);
+            put(&mut schedule, first_id, 1, at(time), 2);
         }
-        schedule.put(40, 2, at(50), 1);
+        put(&mut schedule, 40, 2, at(50), 1);
         assert_eq!((schedule.of_lane(1), schedule.pushes()), (6, 7));
         assert_eq!((schedule.next(1), schedule.next(3)), (Some(100), None));
         assert_eq!(
@@ -228,10 +292,10 @@ mod tests {
             (None, Some(10))
         );
         // Another time in the place of the one before.
-        schedule.put(10, 2, at(40), 1);
+        put(&mut schedule, 10, 2, at(40), 1);
         assert_eq!((schedule.of_lane(1), schedule.next(1)), (0, None));
         assert_eq!((schedule.of_lane(2), schedule.next(2)), (2, Some(40)));
-        schedule.put(10, 2, at(40), 0);
+        put(&mut schedule, 10, 2, at(40), 0);
         assert_eq!((schedule.pushes(), schedule.get(10)), (1, None));
     }
 
@@ -243,9 +307,16 @@ mod tests {
                 at: 100,
                 name: first_id % 2,
             };
-            schedule.put(first_id.into(), 1, time, 1);
+            put(
+                &mut schedule,
+                first_id.into(),
+                u16::from(first_id >= 9),
+                time,
+                1,
+            );
         }
-        assert_eq!(schedule.named(1, 0, 4), (vec![1, 3], Some(5)));
-        assert_eq!(schedule.named(1, 5, 10), (vec![5, 7, 9], None));
+        let named = |from, looks| schedule.named(1, |lane| lane == 0, from, looks);
+        assert_eq!(named(0, 4), (vec![1, 3], Some(5)));
+        assert_eq!(named(5, 10), (vec![5, 7], None));
     }
 }

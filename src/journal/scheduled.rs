@@ -33,6 +33,15 @@ impl Journal {
         let _unnoted = self.hand(ids).is_err();
     }
 
+    /// From now on what was appended of these first ids and is scheduled may be handed out and
+    /// taken back: whoever has to know of it before does.
+    pub fn release(&self, first_ids: impl IntoIterator<Item = PushId>) {
+        let schedule = &mut self.catalogue.lock().index.schedule;
+        for first_id in first_ids {
+            schedule.release(first_id.0);
+        }
+    }
+
     /// Counts pushes of a lane that is not served with those that are still to be fed, once they
     /// are due at that time; how many, of some thousand notifications at most.
     pub fn ripen(&self, lane: LaneId, now: Moment) -> u64 {
@@ -79,7 +88,8 @@ impl Journal {
     ) -> (u64, Option<PushId>) {
         let name = schedule::name_of(identifier);
         let catalogue = self.catalogue.lock();
-        let (found, next) = catalogue.index.schedule.named(name, from.0, store::LOOKS);
+        let index = &catalogue.index;
+        let (found, next) = index.scheduled_as(name, &is_meant, from.0, store::LOOKS);
         drop(catalogue);
         let mut unread = 0;
         for first_id in found {

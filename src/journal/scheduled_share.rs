@@ -3,12 +3,22 @@
 //! Pure: no file, no clock, no thread.
 
 use super::Settings;
+use super::batch::Group;
+use super::inbox::Reply;
 use super::schedule::ScheduledLoad;
 use super::space::Space;
 
 /// The most that may be scheduled.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScheduledShare(ScheduledLoad);
+
+/// Requests by whether there is room for them.
+#[derive(Debug, Default)]
+pub(super) struct SortedRequests {
+    pub(super) kept: Vec<(Group, Reply)>,
+    /// Those for which there is none, and why.
+    pub(super) refused: Vec<(Reply, String)>,
+}
 
 impl ScheduledShare {
     /// As much as these say.
@@ -19,15 +29,43 @@ impl ScheduledShare {
         })
     }
 
-    /// Why so much may not be scheduled, if so; the journal's directory is `dir`.
-    pub(super) fn refusal(
+    /// Which requests have room, where so much is scheduled by now and so many bytes are
+    /// outstanding.
+    pub(super) fn sort(
+        self,
+        requests: Vec<(Group, Reply)>,
+        (mut scheduled, mut live): (ScheduledLoad, u64),
+        disk: (&Space, &str),
+    ) -> SortedRequests {
+        let mut sorted = SortedRequests::default();
+        for (group, reply) in requests {
+            let with_it = scheduled.and(group.scheduled);
+            let live_then = live.saturating_add(group.scheduled.bytes);
+            let is_scheduled = group.scheduled.pushes > 0;
+            let refusal = || self.refusal(with_it, live_then, disk);
+            if let Some(why) = is_scheduled.then(refusal).flatten() {
+                sorted.refused.push((reply, why));
+                continue;
+            }
+            (scheduled, live) = (with_it, live_then);
+            sorted.kept.push((group, reply));
+        }
+        sorted
+    }
+
+    /// Why so much may not be scheduled, if so, where that many bytes are outstanding then; the
+    /// journal's directory is `dir`.
+    fn refusal(
         self,
         with_it: ScheduledLoad,
-        space: &Space,
-        dir: &str,
+        live_bytes: u64,
+        (space, dir): (&Space, &str),
     ) -> Option<String> {
         let ScheduledLoad { pushes, bytes } = self.0;
-        let (free, needed) = (space.free(), space.needed().saturating_mul(DISK_KEPT));
+        let free = space.free();
+        // A segment ends when it is twice as long as that, and all of it is carried into the next.
+        let needed = space.needed().saturating_add(live_bytes);
+        let needed = needed.saturating_mul(DISK_KEPT);
         if with_it.pushes > pushes {
             let text = format!(
                 "{} with these, and journal.scheduled_max is {pushes}; raise it, or cancel some",
@@ -53,5 +91,6 @@ impl ScheduledShare {
     }
 }
 
-/// Our limit: nothing is scheduled with less of the disk than so many times its reserve.
+/// Our limit: nothing is scheduled with less of the disk than so many times its reserve and all
+/// that is outstanding.
 const DISK_KEPT: u64 = 2;

@@ -61,15 +61,16 @@ impl Service {
             );
             self.lines.error(&text, "", request_id);
         }
-        for accepted in pushed {
-            self.lines.accepted(&accepted);
+        for accepted in &pushed {
+            self.lines.accepted(accepted);
             // What is to be sent later is in the backlog alone, which claims it when it is due.
             if accepted.envelope.earliest.is_none()
                 && let Some(lane) = reserved.get_mut(&accepted.envelope.lane)
             {
-                lane.pushes.extend(Push::all(&accepted));
+                lane.pushes.extend(Push::all(accepted));
             }
         }
+        self.backlog.release_scheduled(&pushed);
         for Reserved { lane, room, pushes } in reserved.into_values() {
             lane.enqueue(room, pushes);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{AT_A_TIME, Feeding, LOOKS_EVERY, feed};
+use crate::journal::Outstanding;
 use crate::lane::{Lane, Reservation};
 use crate::moment::Moment;
 
@@ -15,18 +16,22 @@ impl Feeding {
     /// anything is scheduled.
     pub(super) fn feed_scheduled(&mut self, now: Moment) -> Option<Instant> {
         let mut next: Option<Instant> = None;
+        self.clock.look(now);
         for to in &mut self.lanes {
             let id = to.lane.id();
-            let Some(at) = self.backlog.scheduled(id).1 else {
+            let (scheduled, Some(at)) = self.backlog.scheduled(id) else {
                 continue;
             };
             let mut look = next_look(Some(at), now);
             if at <= now.unix {
                 // What cannot be read is read again later, as what was there at the start is.
                 look = now.monotonic.checked_add(LOOKS_EVERY);
-                if let Some(room) = scheduled_room(&to.lane) {
+                if let Some(room) = scheduled_room(&to.lane, scheduled) {
                     let called_off = self.backlog.called_off.lock();
-                    let fed = self.backlog.claim_due(id, room.pushes(), now);
+                    let mut fed = self.backlog.claim_due(id, room.pushes(), now);
+                    for of in &mut fed.notifications {
+                        self.clock.put_off(of);
+                    }
                     if feed(to, room, fed, &called_off, now) {
                         look = Some(now.monotonic);
                     }
@@ -47,15 +52,59 @@ pub(super) fn next_look(at: Option<Duration>, now: Moment) -> Option<Instant> {
         .checked_add(wait.map_or(CLOCK_EVERY, |wait| wait.min(CLOCK_EVERY)))
 }
 
-/// Room for what is scheduled and due.
-fn scheduled_room(lane: &Arc<Lane>) -> Option<Reservation> {
+/// Room for what is scheduled and due, of which there may be so much: not for a few at a time,
+/// since a notification is read anew for each part of it.
+fn scheduled_room(lane: &Arc<Lane>, scheduled: u64) -> Option<Reservation> {
     let share = lane.room().scheduled();
+    let worthwhile = usize::try_from(scheduled).unwrap_or(usize::MAX);
+    let worthwhile = worthwhile.min(AT_A_TIME).min(share.capacity() / 4);
     let room = share.capacity().saturating_sub(share.outstanding());
     let room = room.min(AT_A_TIME);
-    (room > 0)
+    (room >= worthwhile.max(1))
         .then(|| lane.room().reserve_scheduled(room))
         .flatten()
 }
+
+/// What is known of the wall clock from one look to the next.
+#[derive(Debug, Default)]
+pub(super) struct WallClock {
+    looked: Option<Moment>,
+    /// From when and to when it was set forward last.
+    jump: Option<(Duration, Duration)>,
+}
+
+impl WallClock {
+    /// Notes whether the clock was set forward since the last look.
+    fn look(&mut self, now: Moment) {
+        let before = self.looked.replace(now);
+        let Some(before) = before else {
+            return;
+        };
+        let expected = before.unix.saturating_add(now.since(before));
+        if now.unix > expected.saturating_add(JUMP) {
+            self.jump = Some((expected, now.unix));
+            ::log::warn!(
+                "the wall clock was set forward by {} s: what is scheduled for the time between is \
+                 sent now",
+                now.unix.saturating_sub(expected).as_secs()
+            );
+        }
+    }
+
+    /// Has what the clock has jumped over count from when that was: it has not waited since.
+    fn put_off(&self, due: &mut Outstanding) {
+        let Some(((from, to), earliest)) = self.jump.zip(due.envelope.earliest) else {
+            return;
+        };
+        let at = Duration::from_secs(earliest.get().into());
+        if at > from && at <= to {
+            due.at = due.at.max(to);
+        }
+    }
+}
+
+/// A wall clock that is further than the other by that was set.
+const JUMP: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -72,12 +121,18 @@ mod tests {
     use crate::heartbeat::{Heartbeat, LONGEST_REST};
     use crate::journal::fixture::MemoryFiles;
     use crate::moment;
-    use crate::push::{End, LaneId, PushId};
+    use crate::push::{Accepted, End, LaneId, PushId};
+
+    fn keep(backlog: &Backlog, accepted: &[Arc<Accepted>]) {
+        backlog.accept(accepted, None).unwrap();
+        backlog.release_scheduled(accepted);
+    }
 
     fn feeding(lane: &RunningLane, backlog: Backlog, register: Arc<Register>) -> Feeding {
         Feeding {
             lanes: vec![FedLane::new(Arc::clone(&lane.lane), lane.settler())],
             absent: Vec::new(),
+            clock: WallClock::default(),
             backlog: Arc::new(backlog),
             register,
             heartbeat: Heartbeat::new(moment::now()),
@@ -92,7 +147,7 @@ mod tests {
         let lane = &running.lane;
         let six = scheduled((LaneId::IOS, 7, 6), "", 10, now);
         let sooner = scheduled((LaneId::IOS, 20, 1), "", 5, now);
-        backlog.accept(&[six, sooner], None).unwrap();
+        keep(&backlog, &[six, sooner]);
         let mut feeding = feeding(&running, backlog, register);
         let mut feed = |secs: u64| {
             let next = feeding.feed_scheduled(later(now, secs));
@@ -106,8 +161,8 @@ mod tests {
         assert_eq!(feed(5).0, [20]);
         assert_eq!(feed(9).0, [0; 0]);
         // A clock that is set forward makes it due, as much of it as there is room for, …
-        assert_eq!(feed(1000).0, [7, 8, 9]);
-        assert_eq!(feed(1000), (vec![], Some(LOOKS_EVERY)));
+        assert_eq!(feed(100_000).0, [7, 8, 9]);
+        assert_eq!(feed(100_000), (vec![], Some(LOOKS_EVERY)));
         // … and takes none of that of callers.
         assert_eq!(lane.room().callers().outstanding(), 0);
         drop(lane.room().reserve(4).unwrap());
@@ -123,7 +178,7 @@ mod tests {
         let (files, now) = (MemoryFiles::default(), Moment::now());
         let backlog = backlog_in(&files);
         let one = scheduled((LaneId::IOS, 7, 1), "a name", 10, now);
-        backlog.accept(&[one], None).unwrap();
+        keep(&backlog, &[one]);
         let path = files.paths().pop().unwrap();
         files.damage(&path, b"a name", b"b name");
         let register = Arc::<Register>::default();
@@ -139,7 +194,7 @@ mod tests {
     fn what_is_scheduled_for_a_lane_that_is_not_served_expires_there_in_its_time() {
         let (backlog, now) = (backlog_in(&MemoryFiles::default()), Moment::now());
         let one = scheduled((LaneId::IOS, 7, 1), "", 3600, now);
-        backlog.accept(&[one], None).unwrap();
+        keep(&backlog, &[one]);
         // As a reload does that puts the lane away.
         assert!(backlog.claim_again(&[LaneId::IOS]));
         let limits = Limits {

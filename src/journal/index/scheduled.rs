@@ -2,7 +2,7 @@
 
 use super::{EntryStage, Index, IndexEntry, Rest};
 use crate::journal::notification::RecordHead;
-use crate::journal::schedule::ScheduledLoad;
+use crate::journal::schedule::{ScheduledLoad, SendTime};
 use crate::push::{LaneId, PushClass};
 
 impl Index {
@@ -14,8 +14,9 @@ impl Index {
         }
     }
 
-    /// Schedules what of a notification is outstanding, if it is to be sent later.
-    pub(super) fn schedule(&mut self, head: &RecordHead) {
+    /// Schedules what of a notification is outstanding, if it is to be sent later; what was there
+    /// before this process may be handed out.
+    pub(super) fn schedule(&mut self, head: &RecordHead, recovered: bool) {
         let left = self.left_of(head.first_id, head.tokens);
         let Some((entry, time)) = self.entries.get_mut(&head.first_id).zip(head.send) else {
             return;
@@ -23,18 +24,53 @@ impl Index {
         if left > 0 {
             entry.stage = EntryStage::Scheduled;
             self.scheduled_bytes += u64::from(entry.len);
-            self.schedule.put(head.first_id, entry.lane, time, left);
+            let lane = (entry.lane, entry.class);
+            self.schedule.put(head.first_id, lane, time, left);
+            if recovered {
+                self.schedule.release(head.first_id);
+            }
         }
+    }
+
+    /// Schedules all that is left of a notification of which some was handed out.
+    pub(super) fn schedule_anew(&mut self, first_id: u64, time: SendTime) {
+        let left = self.rest(first_id, 0).map_or(0, |rest| rest.pushes.len());
+        let Some(entry) = self.entries.get(&first_id) else {
+            return;
+        };
+        let (lane, left) = (
+            (entry.lane, entry.class),
+            u32::try_from(left).unwrap_or(u32::MAX),
+        );
+        self.schedule.put(first_id, lane, time, left);
+        self.schedule.release(first_id);
+    }
+
+    /// The notifications with scheduled pushes of that name in lanes that are meant, from an id on,
+    /// and the id to go on from if there may be more; at most `looks` are looked at.
+    pub(in crate::journal) fn scheduled_as(
+        &self,
+        name: u32,
+        is_meant: impl Fn(LaneId) -> bool,
+        from: u64,
+        looks: usize,
+    ) -> (Vec<u64>, Option<u64>) {
+        let of_lane = |lane| {
+            self.feeds
+                .get(&lane)
+                .is_some_and(|feed| is_meant(feed.lane))
+        };
+        self.schedule.named(name, of_lane, from, looks)
     }
 
     /// Has no more of a notification scheduled.
     pub(super) fn unschedule(&mut self, first_id: u64) {
+        self.schedule.remove(first_id);
         if let Some(entry) = self.entries.get_mut(&first_id)
             && entry.stage == EntryStage::Scheduled
         {
             entry.stage = EntryStage::Own;
             self.scheduled_bytes = self.scheduled_bytes.saturating_sub(entry.len.into());
-            self.schedule.remove(first_id);
         }
     }
 
@@ -76,7 +112,7 @@ impl Index {
         first_id: u64,
         only: Option<u64>,
     ) -> Option<Rest> {
-        let from = self.schedule.get(first_id)?.from;
+        let from = self.schedule.released(first_id)?.from;
         let mut rest = self.rest(first_id, from)?;
         let is_meant = |index: u32| only.is_none_or(|id| first_id + u64::from(index) == id);
         rest.pushes.retain(|(index, _)| is_meant(*index));
@@ -106,15 +142,18 @@ impl Index {
         }
         loop {
             let first_id = self.schedule.due(lane.number(), now)?;
-            let from = self.schedule.get(first_id)?.from;
-            let mut rest = self.rest(first_id, from)?;
-            rest.pushes.truncate(max);
-            let next = rest.pushes.last().map(|(index, _)| index.saturating_add(1));
-            let Some(next) = next else {
+            let from = self.schedule.get(first_id).map_or(0, |it| it.from);
+            let rest = self.rest(first_id, from);
+            let next = rest
+                .as_ref()
+                .and_then(|rest| rest.pushes.get(..max).unwrap_or(&rest.pushes).last());
+            let next = next.map(|(index, _)| index.saturating_add(1));
+            let Some((mut rest, next)) = rest.zip(next) else {
                 // None is left, whatever was counted.
                 self.unschedule(first_id);
                 continue;
             };
+            rest.pushes.truncate(max);
             self.lessen(first_id, rest.pushes.len(), next);
             return Some(rest);
         }
