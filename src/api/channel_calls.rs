@@ -26,7 +26,7 @@ impl Drop for ChannelCall<'_> {
 }
 
 /// Our limit: requests about channels at once.
-const CALLS_MAX: usize = 4;
+const CALLS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -32,7 +32,6 @@ use super::strangers::Stranger;
 use super::turned_away::TurnedAway;
 use crate::backlog::{Backlog, PushState, Whereabouts};
 use crate::crash_point;
-use crate::delivery::channel_manager::CHANNELS_BODY_MAX;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::RequestIds;
 use crate::http1::Turnstile;
@@ -130,7 +129,6 @@ impl Handler for Service {
             Route::Push => 0,
             Route::GorushPush => gorush::ENTRIES_MAX,
             Route::OpenApi => return openapi::document().len(),
-            Route::Channels if &*head.method != "POST" => return CHANNELS_BODY_MAX,
             _ => return 0,
         };
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
@@ -191,8 +189,8 @@ impl Service {
             }
             Route::Config => Reply::new(200, reply::JSON_BARE, self.config.get().to_vec()),
             Route::OpenApi => Reply::new(200, reply::JSON_BARE, openapi::document().to_vec()),
-            Route::Channels => self.channels(head, query, body),
-            Route::Channel(id) => self.channel(head, query, &id),
+            Route::Channels => self.channels(head, (query, body), None),
+            Route::Channel(id) => self.channels(head, (query, body), Some(&id)),
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
             Route::Lane { name, order } => self.order(head, &name, order),

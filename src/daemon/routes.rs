@@ -142,11 +142,15 @@ fn apns_route(
     let (host, port, authority) = place(lane.endpoint.as_ref(), apns::host(own.sandbox));
     let resolver = Arc::new(Resolver::system());
     let topic = own.topic.as_deref().map(Arc::from);
-    let endpoint = own.channels_endpoint.as_ref().map(ToString::to_string);
-    let manage = endpoint.unwrap_or_else(|| {
+    // Whose pushes lead elsewhere has no channels made or deleted at Apple by surprise.
+    let is_apples = lane.endpoint.as_ref();
+    let is_apples = is_apples.is_none_or(|it| it.host == apns::host(own.sandbox));
+    let apples = is_apples.then(|| {
         let (host, port) = apns::channels_host(own.sandbox);
         format!("https://{host}:{port}")
     });
+    let endpoint = own.channels_endpoint.as_ref().map(ToString::to_string);
+    let manage = endpoint.or(apples);
     let channels = {
         let (bundle, tls) = (topic.clone(), Arc::clone(&found.tls));
         ChannelManager::new(manage, bundle, tls, Arc::clone(&resolver))

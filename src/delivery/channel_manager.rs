@@ -13,6 +13,7 @@ use super::credential::{Credential, Credentials, Trouble};
 use crate::lane::Target;
 use crate::moment::{self, Moment};
 use crate::net::resolve::Resolver;
+pub use crate::net::transport::RequestFate;
 use crate::net::transport::{self, HttpConnector};
 use crate::pasted;
 use crate::provider::apns::{self, ChannelNews, ChannelOrder, ChannelRequest};
@@ -21,8 +22,9 @@ use crate::push::LaneId;
 
 /// Manages the channels of one app in one environment.
 pub struct ChannelManager {
-    /// `https://host:port`.
-    base: String,
+    /// `https://host:port`; `None` where pushes lead elsewhere than to Apple, and it is not said
+    /// where channels do.
+    base: Option<String>,
     /// The app's bundle id.
     bundle: Option<Arc<str>>,
     tls: Arc<ClientConfig>,
@@ -36,6 +38,10 @@ pub struct ChannelManager {
 struct ManagerState {
     /// Whether a request is under way.
     is_busy: bool,
+    /// Requests that wait for it to end.
+    waiting: usize,
+    /// What the last one came to, and when, if the next would come to the same.
+    failed: Option<(Instant, NoNews)>,
     /// What keeps a connection for a while, and when it was last used.
     kept: Option<(Agent, Instant)>,
 }
@@ -45,10 +51,14 @@ struct ManagerState {
 pub enum NoNews {
     /// The lane has no bundle id.
     NoBundle,
+    /// It is not said where channels are managed.
+    NoEndpoint,
     /// There is no auth token to be had.
     NoCredential,
-    /// Others of the lane were under way for too long.
+    /// Others of the lane are under way.
     Busy,
+    /// So it was a moment ago, and Apple is not asked again so soon.
+    Resting(Box<NoNews>),
     /// Apple has refused it.
     Refused(Box<Answer>),
     /// No answer came, for that reason, or none that Apple documents.
@@ -57,13 +67,27 @@ pub enum NoNews {
         why: String,
         /// Whether none came in time.
         is_late: bool,
+        /// How far the request got.
+        fate: RequestFate,
     },
 }
 
+impl NoNews {
+    /// Whether the next request would come to the same: the credential is refused, or there is
+    /// nobody.
+    fn lasts(&self) -> bool {
+        match self {
+            Self::Refused(answer) => answer.status == 403,
+            Self::Unanswered { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl ChannelManager {
-    /// The one at that address (`https://host:port`), for the app of that bundle id.
+    /// The one at that address (`https://host:port`, if it is said), for the app of that bundle id.
     pub fn new(
-        base: String,
+        base: Option<String>,
         bundle: Option<Arc<str>>,
         tls: Arc<ClientConfig>,
         resolver: Arc<Resolver>,
@@ -91,53 +115,28 @@ impl ChannelManager {
         credentials: &Credentials,
     ) -> Result<ChannelNews, NoNews> {
         let bundle = self.bundle.as_deref().ok_or(NoNews::NoBundle)?;
+        let base = self.base.as_deref().ok_or(NoNews::NoEndpoint)?;
         let turn = self.turn().ok_or(NoNews::Busy)?;
-        let request = order.request(bundle);
-        let mut said = None;
-        for _ in 0..REQUESTS_MAX {
-            let used = credentials.current(lane, Moment::now());
-            let used = used.ok_or(NoNews::NoCredential)?;
-            let response = turn.exchange(&request, used.authorization())?;
-            let ManagerResponse {
-                status,
-                channel,
-                body,
-                ..
-            } = &response;
-            if (200..300).contains(status) {
-                let news = order.news(*status, channel.as_deref(), body.as_bytes());
-                let why = || {
-                    format!(
-                        "{} answered {status}, and not as Apple documents it",
-                        self.base
-                    )
-                };
-                return news.ok_or_else(|| NoNews::Unanswered {
-                    why: why(),
-                    is_late: false,
-                });
-            }
-            let answer = response.refusal();
-            let again = self.reported(&answer, (lane, credentials), &used);
-            said = Some(answer);
-            if !again {
-                break;
-            }
-            turn.forget_connection();
+        let now = moment::now();
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < RESTS_FOR;
+        let last = self.lock().failed.clone();
+        if let Some((_, last)) = last.filter(|(at, _)| is_fresh(*at)) {
+            return Err(NoNews::Resting(Box::new(last)));
         }
-        // Each round leaves one.
-        Err(said.map_or(NoNews::Busy, |answer| NoNews::Refused(Box::new(answer))))
+        let come = turn.ask((base, bundle), order, (lane, credentials));
+        let failed = come.as_ref().err().filter(|no| no.lasts());
+        self.lock().failed = failed.map(|no| (moment::now(), no.clone()));
+        come
     }
 
     /// Tells the credential what was said of it. Whether another try may come to more.
     fn reported(
-        &self,
         answer: &Answer,
         (lane, credentials): (LaneId, &Credentials),
         used: &Credential,
     ) -> bool {
         let now = Moment::now();
-        let target = Target::named(&self.base);
+        let target = Target::named(lane.name());
         if apns::Apns.was_renewed_too_soon(answer) {
             credentials.report(lane, (Trouble::RenewedTooSoon, target), used, now);
         }
@@ -160,12 +159,20 @@ impl ChannelManager {
         }
     }
 
-    /// The turn of one request, if those before it end in time.
+    /// The turn of one request, if none waits for it already and the one before ends in time.
     fn turn(&self) -> Option<ManagerTurn<'_>> {
-        let is_busy = |state: &mut ManagerState| state.is_busy;
-        let mut state = moment::wait_while(&self.ended, self.lock(), ANSWERED_WITHIN, is_busy);
+        let mut state = self.lock();
         if state.is_busy {
-            return None;
+            if state.waiting >= WAITING_MAX {
+                return None;
+            }
+            state.waiting += 1;
+            let is_busy = |state: &mut ManagerState| state.is_busy;
+            state = moment::wait_while(&self.ended, state, ANSWERED_WITHIN, is_busy);
+            state.waiting -= 1;
+            if state.is_busy {
+                return None;
+            }
         }
         state.is_busy = true;
         Some(ManagerTurn { manager: self })
@@ -178,7 +185,10 @@ impl ChannelManager {
         let agent = kept.unwrap_or_else(|| {
             let (tls, resolver) = (Arc::clone(&self.tls), Arc::clone(&self.resolver));
             let connector = HttpConnector::new(tls, resolver, ANSWERED_WITHIN);
-            let config = transport::config().max_idle_connections(1).build();
+            let config = transport::config()
+                .max_idle_connections(1)
+                .max_idle_age(KEPT_FOR)
+                .build();
             transport::agent(connector, config)
         });
         state.kept = Some((agent.clone(), now));
@@ -228,13 +238,56 @@ impl ManagerTurn<'_> {
         self.manager.lock().kept = None;
     }
 
+    /// Asks once, and a second time where that may come to more.
+    fn ask(
+        &self,
+        (base, bundle): (&str, &str),
+        order: ChannelOrder<'_>,
+        (lane, credentials): (LaneId, &Credentials),
+    ) -> Result<ChannelNews, NoNews> {
+        let request = order.request(bundle);
+        let url = format!("{base}{}", request.path);
+        let mut is_last = false;
+        loop {
+            let used = credentials.current(lane, Moment::now());
+            let used = used.ok_or(NoNews::NoCredential)?;
+            match self.exchange((base, &url), &request, used.authorization()) {
+                Err(NoNews::Unanswered {
+                    fate: RequestFate::NotProcessed,
+                    ..
+                }) if !is_last => {}
+                Err(no) => return Err(no),
+                Ok(response) if (200..300).contains(&response.status) => {
+                    let status = response.status;
+                    let (channel, body) = (response.channel.as_deref(), response.body.as_bytes());
+                    return order
+                        .news(status, channel, body)
+                        .ok_or_else(|| NoNews::Unanswered {
+                            why: format!("{base} answered {status}, and not as Apple documents it"),
+                            is_late: false,
+                            fate: RequestFate::Unknown,
+                        });
+                }
+                Ok(response) => {
+                    let answer = response.refusal();
+                    let again = ChannelManager::reported(&answer, (lane, credentials), &used);
+                    if is_last || !again {
+                        return Err(NoNews::Refused(Box::new(answer)));
+                    }
+                }
+            }
+            self.forget_connection();
+            is_last = true;
+        }
+    }
+
     fn exchange(
         &self,
+        (base, url): (&str, &str),
         asked: &ChannelRequest<'_>,
         authorization: Option<&str>,
     ) -> Result<ManagerResponse, NoNews> {
-        let url = format!("{}{}", self.manager.base, asked.path);
-        let request = Request::builder().method(asked.method).uri(&url);
+        let request = Request::builder().method(asked.method).uri(url);
         let fields = [
             ("authorization", authorization),
             ("apns-channel-id", asked.channel),
@@ -252,18 +305,20 @@ impl ManagerTurn<'_> {
         let agent = self.manager.agent();
         let unanswered = |error: ureq::Error| NoNews::Unanswered {
             is_late: matches!(error, ureq::Error::Timeout(_)),
+            fate: transport::fate(&error),
             why: match error {
                 ureq::Error::Timeout(_) => {
                     let secs = ANSWERED_WITHIN.as_secs();
-                    format!("{}: no answer within {secs} s", self.manager.base)
+                    format!("{base}: no answer within {secs} s")
                 }
-                ureq::Error::Io(error) => format!("{}: {error}", self.manager.base),
-                error => format!("{}: {error}", self.manager.base),
+                ureq::Error::Io(error) => format!("{base}: {error}"),
+                error => format!("{base}: {error}"),
             },
         };
         let unfit = |error: http::Error| NoNews::Unanswered {
             is_late: false,
-            why: format!("{}: {error}", self.manager.base),
+            fate: RequestFate::NotConnected,
+            why: format!("{base}: {error}"),
         };
         let sent = match &asked.body {
             Some(body) => agent.run(request.body(&**body).map_err(unfit)?),
@@ -308,10 +363,15 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 
 /// Our limit: bytes of an answer about channels. An app has 10,000 channels at most, whose ids have
 /// 24 characters today.
-pub const CHANNELS_BODY_MAX: usize = 1024 * 1024;
+const CHANNELS_BODY_MAX: usize = 1024 * 1024;
 
-/// Requests for one question at most.
-const REQUESTS_MAX: u32 = 2;
+/// Our limit: how long Apple is not asked about a lane's channels after it has refused the
+/// credential, or nobody was there: it blocks who connects again and again.
+const RESTS_FOR: Duration = Duration::from_secs(10);
+
+/// Our limit: requests about the channels of one lane that wait for the one under way, so that one
+/// lane whose Apple is slow leaves room to others.
+const WAITING_MAX: usize = 1;
 
 #[cfg(test)]
 mod tests {
@@ -321,14 +381,15 @@ mod tests {
     fn manager(base: &str) -> ChannelManager {
         let (bundle, resolver) = (Some("com.acme".into()), Arc::new(Resolver::system()));
         let tls = idle_route().endpoint.tls;
-        ChannelManager::new(base.to_owned(), bundle, tls, resolver)
+        ChannelManager::new(Some(base.to_owned()), bundle, tls, resolver)
     }
 
     #[test]
     fn a_connection_is_kept_for_a_while() {
         let manager = manager("https://127.0.0.1:1");
         manager.rest(moment::now());
-        let _agent = manager.agent();
+        let agent = manager.agent();
+        assert_eq!(agent.config().max_idle_age(), KEPT_FOR);
         let kept = || manager.lock().kept.is_some();
         let used = moment::now();
         manager.rest(used);
@@ -348,11 +409,35 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_about_the_channels_of_no_app() {
-        let manager = ChannelManager {
+        let without = ChannelManager {
             bundle: None,
             ..manager("https://127.0.0.1:1")
         };
-        let asked = manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate);
-        assert_eq!(asked, Err(NoNews::NoBundle));
+        let ask = |manager: &ChannelManager| {
+            manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate)
+        };
+        assert_eq!(ask(&without), Err(NoNews::NoBundle));
+        let nowhere = ChannelManager {
+            base: None,
+            ..manager("")
+        };
+        assert_eq!(ask(&nowhere), Err(NoNews::NoEndpoint));
+    }
+
+    /// Who asks again and again does not make us connect as often.
+    #[test]
+    fn what_would_come_to_the_same_is_not_asked_again_at_once() {
+        let manager = manager("https://127.0.0.1:1");
+        let ask = || manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate);
+        let first = ask().unwrap_err();
+        let NoNews::Unanswered { fate, .. } = &first else {
+            panic!("{first:?}");
+        };
+        assert_eq!(*fate, RequestFate::NotConnected);
+        assert_eq!(ask(), Err(NoNews::Resting(Box::new(first.clone()))));
+        if let Some((at, _)) = &mut manager.lock().failed {
+            *at = at.checked_sub(RESTS_FOR).unwrap();
+        }
+        assert_eq!(ask(), Err(first));
     }
 }

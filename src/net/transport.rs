@@ -16,6 +16,7 @@ mod http2;
 mod request;
 mod response;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -265,13 +266,48 @@ fn ended(end: &SocketEnd) -> Error {
 /// What ureq is told about a failure. Some kinds of error it takes, behind a head, for the end of
 /// the content: it forgets what they say, and may take half a content for the whole. It may do so
 /// with an `UnexpectedEof`, by which HTTP/1 servers end a content that has no length.
-fn failed(kind: io::ErrorKind, text: String) -> Error {
+fn failed(kind: io::ErrorKind, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let kind = match kind {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => io::ErrorKind::Other,
         other => other,
     };
-    Error::Io(io::Error::new(kind, text))
+    Error::Io(io::Error::new(kind, why))
 }
+
+/// How far a request got that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestFate {
+    /// There was no connection to be had.
+    NotConnected,
+    /// The server has not looked at it, and says so: it may be sent again, whatever it asks for.
+    NotProcessed,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// How far the request got that ended so.
+pub fn fate(error: &Error) -> RequestFate {
+    let Error::Io(error) = error else {
+        return RequestFate::Unknown;
+    };
+    match error.get_ref() {
+        Some(inner) if inner.is::<OpenError>() => RequestFate::NotConnected,
+        Some(inner) if inner.is::<UnprocessedRequest>() => RequestFate::NotProcessed,
+        _ => RequestFate::Unknown,
+    }
+}
+
+/// Why a request was not looked at.
+#[derive(Debug)]
+struct UnprocessedRequest(String);
+
+impl fmt::Display for UnprocessedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UnprocessedRequest {}
 
 fn host_and_port<'a>(details: &ConnectionDetails<'a>) -> Result<(&'a str, u16), Error> {
     let uri = details.uri;

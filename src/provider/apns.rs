@@ -42,7 +42,8 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
+    Vendor,
 };
 use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
@@ -137,7 +138,8 @@ impl Vendor for Apns {
         let texts = if said.is_text() {
             vec![said.word()?]
         } else {
-            said.texts()?
+            let texts = said.texts();
+            texts.map_err(|_| said.is_not("a string or an array of strings"))?
         };
         Ok(Some(Targets {
             field: CHANNEL,
@@ -192,6 +194,15 @@ impl Vendor for Apns {
     }
 
     fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
+        // Nor is a channel a dead device token.
+        let answer = match envelope.target {
+            TargetKind::Channel => Answer {
+                token: TokenEffect::Keep,
+                token_alarm: None,
+                ..answer
+            },
+            _ => answer,
+        };
         if envelope.has_bare_topic() {
             answer
         } else {

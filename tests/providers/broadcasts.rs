@@ -2,6 +2,7 @@
 //! pushes to them.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
 use std::thread;
@@ -52,10 +53,15 @@ fn channels_are_made_looked_at_and_deleted() {
         );
         for (id, policy) in [(&one, 0), (&other, 1)] {
             let found = get(&daemon, &format!("/channels/{id}"));
-            let expected = json!({
+            let mut expected = json!({
                 "message": "ok", "lane": "ios", "channel": id,
                 "message_storage_policy": policy, "push_type": "LiveActivity",
             });
+            if policy == 1 {
+                expected["hint"] =
+                    "what is pushed there is stored for as long as its ttl or expires_at says"
+                        .into();
+            }
             assert_eq!((found.status, found.json()), (200, expected));
         }
         // As many as there may be.
@@ -156,7 +162,7 @@ fn an_update_is_broadcast_to_a_channel_as_apple_wants_it() {
 }
 
 /// Fields of a notification to a channel, where one is wrong, and what its caller is told.
-const REFUSED: [(&str, &str, &str); 14] = [
+const REFUSED: [(&str, &str, &str); 16] = [
     (
         r#""channel":"ab12","token":"ab""#,
         "channel",
@@ -165,7 +171,7 @@ const REFUSED: [(&str, &str, &str); 14] = [
     (
         r#""channel":7"#,
         "channel",
-        "channel is 7, and must be an array of strings",
+        "channel is 7, and must be a string or an array of strings",
     ),
     (r#""channel":"""#, "channel", "channel is empty"),
     (
@@ -198,6 +204,16 @@ const REFUSED: [(&str, &str, &str); 14] = [
         r#""channel":"ab12","apns":{"headers":{"apns-channel-id":"cd34"}}"#,
         "apns/headers/apns-channel-id",
         "apns/headers/apns-channel-id stands beside channel, which is enough",
+    ),
+    (
+        r#""channel":"ab12","apns":{"headers":{"apns-id":"0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"}}"#,
+        "apns/headers/apns-id",
+        "apns/headers/apns-id has no place beside channel: apns-request-id has",
+    ),
+    (
+        r#""channel":"ab12","apns":{"headers":{"apns-collapse-id":"c"}}"#,
+        "apns/headers/apns-collapse-id",
+        "apns/headers/apns-collapse-id has no place beside channel: the latest counts",
     ),
     (
         r#""channel":"ab12","ttl":28801"#,
@@ -338,13 +354,11 @@ fn a_channel_that_apple_refuses_fails_its_push_and_holds_no_lane() {
 
 /// Each answer of Apple's to a request about channels, and the one that its caller gets; for
 /// passing ones with how long to wait.
-const ANSWERS: [(&str, u16, Option<&str>); 10] = [
+const ANSWERS: [(&str, u16, Option<&str>); 8] = [
     ("FeatureNotEnabled", 409, None),
     ("BadChannelId", 400, None),
     ("ChannelNotRegistered", 404, None),
     ("TopicDisallowed", 502, None),
-    ("TopicMismatch", 502, None),
-    ("BadEnvironmentKeyInToken", 502, None),
     ("BadRequestParams", 502, None),
     ("TooManyRequests", 429, Some("10")),
     ("InternalServerError", 503, Some("10")),
@@ -380,20 +394,24 @@ fn what_apple_refuses_is_told_with_its_reason_and_what_to_do() {
         assert_eq!(reply.field("Retry-After"), retry_after, "{reason}");
     }
     assert_eq!(get(&daemon, "/channels").status, 200);
-    let told = site.error_log();
-    assert!(
-        told.iter()
-            .any(|line| line.text.contains("FeatureNotEnabled"))
-    );
+    let mut told = site.error_log().into_iter();
+    assert!(told.any(|line| line.text.contains("FeatureNotEnabled")));
 }
 
 /// Another connection, and another auth token, may be all that it takes.
 #[test]
 fn what_another_connection_may_mend_is_asked_again() {
-    let phases = ["UnrelatedKeyIdInToken", "Shutdown", "ExpiredProviderToken"].map(|reason| {
+    let phases = [
+        "fail = \"UnrelatedKeyIdInToken=100\"",
+        "fail = \"Shutdown=100\"",
+        "fail = \"ExpiredProviderToken=100\"",
+        // Not looked at: it is sent again, whatever it asks for.
+        "refuse = 100",
+    ]
+    .map(|fault| {
         format!(
-            "[[phase]]\nendpoint = \"channels\"\nrequests = 1\nfail = \"{reason}=100\"\n\
-                 [[phase]]\nendpoint = \"channels\"\nrequests = 1\n"
+            "[[phase]]\nendpoint = \"channels\"\nrequests = 1\n{fault}\n\
+             [[phase]]\nendpoint = \"channels\"\nrequests = 1\n"
         )
     });
     let simulated = Simulated::with(|options: &mut Options| {
@@ -409,39 +427,145 @@ fn what_another_connection_may_mend_is_asked_again() {
     assert_eq!(asked.received, 0, "none was a push");
 }
 
-/// Apple takes connections and says nothing: callers who ask wait, few of them, and no others.
+/// Apple takes connections and says nothing: two callers of that lane wait, and no others.
 #[test]
-fn a_silent_apple_holds_up_a_few_callers_and_nobody_else() {
+fn a_silent_apple_holds_up_two_callers_of_its_lane_and_nobody_else() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("https://{}", silent.local_addr().unwrap());
-    let site = Site::unreachable().with_text("ios.channels_endpoint", &endpoint);
+    let shop = Simulated::start();
+    let site = Site::unreachable()
+        .with_text("ios.channels_endpoint", &endpoint)
+        .with_app("shop", &shop.simulator);
     let daemon = site.start();
     let (say, hear) = channel();
-    for _ in 0..5 {
+    for _ in 0..6 {
         let (say, mut client) = (say.clone(), Client::try_connect(&daemon.address).unwrap());
         thread::spawn(move || say.send(client.request("GET", "/channels", b"")).unwrap());
     }
-    // While four wait.
-    let refused: Reply = hear.recv().unwrap();
-    assert_eq!(refused.status, 503, "{}", refused.text());
-    assert_eq!(
-        refused.message(),
-        "too many requests about channels at once"
-    );
-    assert_eq!(refused.field("Retry-After"), Some("1"));
-    assert_eq!(get(&daemon, "/healthz").status, 200);
+    // While two wait.
+    for refused in hear.iter().take(4) {
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert!(
+            refused.message().starts_with("other requests"),
+            "{}",
+            refused.text()
+        );
+        assert_eq!(refused.field("Retry-After"), Some("1"));
+    }
+    assert_eq!(get(&daemon, "/channels?app=shop").status, 200);
     let body = json!({"notifications": [{"platform": 1, "token": hex_token(1), "message": "m"}]});
     assert_eq!(daemon.push(&body).status, 200);
     drop(silent);
-    let answers: Vec<Reply> = hear.iter().take(4).collect();
-    for reply in answers {
-        assert!(matches!(reply.status, 502..=504), "{}", reply.text());
-        assert_eq!(reply.json()["lane"], "ios");
+    for reply in hear.iter().take(2) {
+        assert!(matches!(reply.status, 502 | 504), "{}", reply.text());
     }
-    wait_until("room for others", || {
-        get(&daemon, "/channels").json()["lane"] == "ios"
+    daemon.kill();
+}
+
+/// Apple blocks who connects again and again.
+#[test]
+fn a_refused_credential_is_not_shown_again_at_once() {
+    let simulated = Simulated::with(|options: &mut Options| {
+        options.faults.failures = "InvalidProviderToken=100".parse().unwrap();
+    });
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let first = get(&daemon, "/channels");
+    assert_eq!(
+        (first.status, &first.json()["reason"]),
+        (502, &json!("InvalidProviderToken"))
+    );
+    let body = br#"{"message_storage_policy":0}"#;
+    let second = daemon.request("POST", "/channels", body);
+    assert_eq!(
+        (second.status, &second.json()["status"]),
+        (502, &json!(403))
+    );
+    assert!(
+        second
+            .message()
+            .ends_with("Apple is not asked again within 10 s")
+    );
+    assert_eq!(second.field("Retry-After"), Some("10"));
+    let struck = simulated.simulator.struck();
+    let asked = struck.iter().filter(|it| it.provider == Provider::Channels);
+    assert_eq!(
+        asked.map(|it| it.times).sum::<u64>(),
+        2,
+        "on another connection once"
+    );
+    let body = json!({"notifications": [{"platform": 1, "token": hex_token(1), "message": "m"}]});
+    daemon.push(&body);
+    wait_until("the lane to be struck, too", || {
+        simulated.simulator.never_struck().is_empty()
     });
     daemon.kill();
+}
+
+/// What is said of pushes holds for channels.
+#[test]
+fn a_key_of_one_app_is_for_its_channels_alone() {
+    let [default, shop] = [Simulated::start(), Simulated::start()];
+    let site = Site::simulated(&default.simulator)
+        .with_app("shop", &shop.simulator)
+        .with_path("core.api_key_path", "api-keys");
+    let key = "0123456789abcdef-of-shop";
+    fs::write(
+        site.path("api-keys"),
+        format!("{key} app=shop rights=channels\n"),
+    )
+    .unwrap();
+    let daemon = site.start();
+    let ask = |method: &str, target: &str, body: &str| {
+        let mut client = daemon.client();
+        let length = body.len();
+        client.send(
+            format!(
+                "{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\
+                 Content-Length: {length}\r\n\r\n{body}"
+            )
+            .as_bytes(),
+        );
+        client.reply_to(method)
+    };
+    let of_shop = r#"{"message_storage_policy":0,"app":"shop"}"#;
+    assert_eq!(ask("POST", "/channels", of_shop).status, 201);
+    for (method, target, body) in [
+        ("POST", "/channels", r#"{"message_storage_policy":0}"#),
+        (
+            "POST",
+            "/channels?app=default",
+            r#"{"message_storage_policy":0}"#,
+        ),
+        ("GET", "/channels", ""),
+        ("GET", "/channels?app=news", ""),
+        ("DELETE", "/channels/ab12", ""),
+        ("DELETE", "/channels/ab12?app=default", ""),
+    ] {
+        let reply = ask(method, target, body);
+        assert_eq!(reply.status, 404, "{method} {target}: {}", reply.text());
+        assert_eq!(reply.message(), "this API key is for app shop alone");
+    }
+    assert_eq!(ask("HEAD", "/channels?app=shop", "").status, 200);
+    let told = site.error_log();
+    let line = told
+        .iter()
+        .find(|line| line.text.contains("DELETE /channels/ab12?app=default"));
+    assert!(line.is_some_and(|line| line.text.contains("for app shop alone")));
+}
+
+/// Whose pushes lead to a relay deletes nothing at Apple by surprise.
+#[test]
+fn channels_of_a_lane_that_leads_elsewhere_are_where_it_is_said() {
+    let site = Site::unreachable().without("ios.channels_endpoint");
+    let daemon = site.start();
+    let reply = get(&daemon, "/channels");
+    assert_eq!(reply.status, 409, "{}", reply.text());
+    assert!(
+        reply.message().ends_with("set ios.channels_endpoint"),
+        "{}",
+        reply.text()
+    );
 }
 
 /// An id of one environment is none of the other.

@@ -210,6 +210,7 @@ pub(super) fn channel_answer() -> Value {
             "message_storage_policy": {"enum": [0, 1]},
             "push_type": text,
             "channels": {"type": "array", "items": text},
+            "hint": text,
         },
     })
 }

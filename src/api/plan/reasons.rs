@@ -151,6 +151,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         &[
             "… stands beside channel, which is enough",
             "… has no place beside channel, which belongs to the app's own bundle id",
+            "… has no place beside channel: …",
             "… is start, and a push to a channel updates or ends activities",
             "… is over 8 hours, and Apple stores a broadcast no longer",
             "channel needs the app's bundle id: …",

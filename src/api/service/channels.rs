@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::super::apps::LANE_FIELDS;
 use super::super::keyless::Keyless;
 use super::Service;
-use crate::delivery::channel_manager::NoNews;
+use crate::delivery::channel_manager::{NoNews, RequestFate};
 use crate::http1::head::Head;
 use crate::http1::query::pairs;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
@@ -36,8 +36,32 @@ struct Asked {
 struct Wrong(String);
 
 impl Service {
+    /// Answers a request about channels: about that one, or else a new one or all.
+    pub(super) fn channels(
+        &self,
+        head: &Head,
+        (query, body): (&str, &[u8]),
+        id: Option<&str>,
+    ) -> Reply {
+        let reply = match id {
+            None => self.all_channels(head, query, body),
+            Some(id) => self.channel(head, query, id),
+        };
+        if reply.status >= 400 {
+            let terms = self.terms.get();
+            let keyless = Keyless::of(head, terms.keys.as_ref());
+            let asked = keyless.head(head);
+            let target = texts::shortened(&asked.target, TARGET_SHOWN);
+            let what = format!("{} {target}", asked.method);
+            let told = String::from_utf8_lossy(&reply.body);
+            let told = keyless.text(told.trim_end());
+            self.lines.error(&what, &told, head.id());
+        }
+        reply
+    }
+
     /// `/channels`: `POST` makes one, `GET` lists all.
-    pub(super) fn channels(&self, head: &Head, query: &str, body: &[u8]) -> Reply {
+    fn all_channels(&self, head: &Head, query: &str, body: &[u8]) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let is_create = &*head.method == "POST";
@@ -55,7 +79,6 @@ impl Service {
         match read {
             Err(Wrong(error)) => {
                 let message = if is_create { MALFORMED } else { BAD_QUERY };
-                self.lines.error(message, &keyless.text(&error), head.id());
                 Reply::explained(400, message, Some(&error))
             }
             Ok(Asked { lane, stores }) => {
@@ -69,7 +92,7 @@ impl Service {
     }
 
     /// `/channels/{id}`.
-    pub(super) fn channel(&self, head: &Head, query: &str, id: &str) -> Reply {
+    fn channel(&self, head: &Head, query: &str, id: &str) -> Reply {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let order = match &*head.method {
@@ -109,12 +132,7 @@ impl Service {
                 tell(lane, order, &news, head.id());
                 told(lane, order, news)
             }
-            Err(no) => {
-                let reply = not_done(lane, order, &no);
-                let text = String::from_utf8_lossy(&reply.body);
-                self.lines.error(NOT_DONE, text.trim_end(), head.id());
-                reply
-            }
+            Err(no) => not_done(lane, order, &no),
         }
     }
 }
@@ -218,6 +236,7 @@ pub(super) fn told(lane: LaneId, order: ChannelOrder<'_>, news: ChannelNews) -> 
             let body = ChannelBody {
                 channel: Some(id),
                 message_storage_policy: Some(stores.into()),
+                hint: stores.then_some(STORES),
                 ..body
             };
             Reply::json_line(201, &body)
@@ -226,7 +245,8 @@ pub(super) fn told(lane: LaneId, order: ChannelOrder<'_>, news: ChannelNews) -> 
             let body = ChannelBody {
                 channel: Some(id.to_owned()),
                 message_storage_policy: Some(stores.into()),
-                push_type: Some(push_type),
+                push_type: Some(push_type).filter(|word| !word.is_empty()),
+                hint: stores.then_some(STORES),
                 ..body
             };
             Reply::json_line(200, &body)
@@ -241,65 +261,98 @@ pub(super) fn told(lane: LaneId, order: ChannelOrder<'_>, news: ChannelNews) -> 
 
 /// The answer to who has asked in vain.
 pub(super) fn not_done(lane: LaneId, order: ChannelOrder<'_>, no: &NoNews) -> Reply {
-    let body = |message: String, answer: Option<&Answer>| NotDone {
-        message,
+    let (status, text) = failed(lane, no);
+    let (last, ends) = match no {
+        NoNews::Resting(last) => (&**last, RESTING),
+        NoNews::Unanswered {
+            fate: RequestFate::Unknown,
+            ..
+        } => (no, in_doubt(order)),
+        _ => (no, ""),
+    };
+    let answer = match last {
+        NoNews::Refused(answer) => Some(answer),
+        _ => None,
+    };
+    let body = NotDone {
+        message: format!("{text}{ends}"),
         lane: lane.name(),
         status: answer.map(|answer| answer.status),
         reason: answer.map(|answer| answer.reason.to_string()),
     };
-    match no {
-        NoNews::NoBundle => Reply::json_line(409, &body(told_of(lane, NO_BUNDLE).into(), None)),
-        NoNews::NoCredential => Reply::json_line(503, &body(NO_CREDENTIAL.to_owned(), None)),
-        NoNews::Busy => {
-            let reply = Reply::json_line(503, &body(BUSY.to_owned(), None));
-            reply.with_retry_after(RETRY_AFTER_SECS)
+    let reply = Reply::json_line(status, &body);
+    let wait = match no {
+        NoNews::Busy | NoNews::NoCredential => Some(Duration::from_secs(RETRY_AFTER_SECS.into())),
+        NoNews::Resting(_) => Some(APPLES_WAIT),
+        NoNews::Refused(answer) if matches!(status, 429 | 503) => {
+            Some(answer.retry_after.unwrap_or(APPLES_WAIT))
         }
-        NoNews::Unanswered { why, is_late } => {
-            let doubt = match order {
-                ChannelOrder::Create { .. } => MAYBE_MADE,
-                ChannelOrder::Delete(_) => MAYBE_DELETED,
-                ChannelOrder::Read(_) | ChannelOrder::List => "",
-            };
-            let status = if *is_late { 504 } else { 502 };
-            Reply::json_line(status, &body(format!("{why}{doubt}"), None))
+        _ => None,
+    };
+    match wait {
+        Some(wait) => {
+            let secs = u32::try_from(wait.as_secs().max(1));
+            reply.with_retry_after(secs.unwrap_or(u32::MAX))
         }
-        NoNews::Refused(answer) => {
-            let fault = channel_fault(answer);
-            let advice = provider::of(lane.provider()).advice();
-            let advice = advice.iter().find(|advice| advice.reason == answer.reason);
-            let cure = match fault {
-                // What is advised there is about pushes, which are tried again.
-                ChannelFault::Pace | ChannelFault::Service => Some(ASK_LATER.into()),
-                _ => advice.map(|advice| told_of(lane, advice.cure)),
-            };
-            let Answer {
-                status,
-                reason,
-                error,
-                ..
-            } = &**answer;
-            let error = match fault {
-                ChannelFault::Pace => TOO_FAST,
-                _ => error,
-            };
-            let cure = cure.map_or_else(String::new, |cure| format!(". {cure}"));
-            let text = format!("APNs answered {status} {reason}: {error}{cure}");
-            let own = match fault {
-                ChannelFault::NoChannel => 404,
-                ChannelFault::Request => 400,
-                ChannelFault::App => 409,
-                ChannelFault::Pace => 429,
-                ChannelFault::Service => 503,
-                ChannelFault::Setup => 502,
-            };
-            let reply = Reply::json_line(own, &body(text, Some(answer)));
-            if !matches!(own, 429 | 503) {
-                return reply;
-            }
-            let wait = answer.retry_after.unwrap_or(APPLES_WAIT).as_secs();
-            reply.with_retry_after(u32::try_from(wait.max(1)).unwrap_or(u32::MAX))
-        }
+        None => reply,
     }
+}
+
+/// What a request may have done all the same that nobody can say was looked at.
+fn in_doubt(order: ChannelOrder<'_>) -> &'static str {
+    match order {
+        ChannelOrder::Create { .. } => MAYBE_MADE,
+        ChannelOrder::Delete(_) => MAYBE_DELETED,
+        ChannelOrder::Read(_) | ChannelOrder::List => "",
+    }
+}
+
+/// Our status for what came to nothing, and why it did.
+fn failed(lane: LaneId, no: &NoNews) -> (u16, String) {
+    match no {
+        NoNews::NoBundle => (409, told_of(lane, NO_BUNDLE).into()),
+        NoNews::NoEndpoint => (409, told_of(lane, NO_ENDPOINT).into()),
+        NoNews::NoCredential => (503, NO_CREDENTIAL.to_owned()),
+        NoNews::Busy => (503, BUSY.to_owned()),
+        NoNews::Resting(last) => failed(lane, last),
+        NoNews::Unanswered { why, is_late, .. } => (if *is_late { 504 } else { 502 }, why.clone()),
+        NoNews::Refused(answer) => refused(lane, answer),
+    }
+}
+
+/// Our status for a refusal of Apple's, and what it says.
+fn refused(lane: LaneId, answer: &Answer) -> (u16, String) {
+    let fault = channel_fault(answer);
+    let advice = provider::of(lane.provider()).advice();
+    let advice = advice.iter().find(|advice| advice.reason == answer.reason);
+    let cure = match fault {
+        // What is advised there is about pushes, which are tried again.
+        ChannelFault::Pace | ChannelFault::Service => Some(ASK_LATER.into()),
+        _ => advice.map(|advice| told_of(lane, advice.cure)),
+    };
+    let Answer {
+        status,
+        reason,
+        error,
+        ..
+    } = answer;
+    let error = match fault {
+        ChannelFault::Pace => TOO_FAST,
+        _ => error,
+    };
+    let cure = cure.map_or_else(String::new, |cure| format!(". {cure}"));
+    let own = match fault {
+        ChannelFault::NoChannel => 404,
+        ChannelFault::Request => 400,
+        ChannelFault::App => 409,
+        ChannelFault::Pace => 429,
+        ChannelFault::Service => 503,
+        ChannelFault::Setup => 502,
+    };
+    (
+        own,
+        format!("APNs answered {status} {reason}: {error}{cure}"),
+    )
 }
 
 /// The body that says what came of a request about channels.
@@ -315,6 +368,8 @@ struct ChannelBody<'a> {
     push_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 /// The body that says why nothing came of it.
@@ -330,7 +385,6 @@ struct NotDone<'a> {
 
 const MALFORMED: &str = "Request-body is malformed";
 const BAD_QUERY: &str = "url parameters are malformed";
-const NOT_DONE: &str = "channels";
 const EXPECTED: &str = "an object was expected, as {\"message_storage_policy\":1}";
 const POLICIES: &str = "0 was expected, by which Apple stores no message, or 1, by which it stores \
                         the latest for devices that are offline";
@@ -339,6 +393,10 @@ const NOT_IDEMPOTENT: &str = "POST /channels takes no Idempotency-Key: after an 
 const NO_BUNDLE: &str = "the lane has no bundle id, which channels belong to: set ios.topic";
 const NO_CREDENTIAL: &str = "no auth token can be made; the operator log says why";
 const TOO_MANY: &str = "too many requests about channels at once";
+const STORES: &str = "what is pushed there is stored for as long as its ttl or expires_at says";
+const NO_ENDPOINT: &str = "pushes of this lane lead elsewhere than to Apple, and where channels are \
+                           managed is not said: set ios.channels_endpoint";
+const RESTING: &str = ". So it was answered a moment ago, and Apple is not asked again within 10 s";
 const ASK_LATER: &str = "Ask again later.";
 const TOO_FAST: &str = "too many requests about channels, or pushes to them";
 const BUSY: &str = "other requests about channels of this app are under way, and Apple is slow";
@@ -350,6 +408,9 @@ const APPLES_WAIT: Duration = Duration::from_secs(10);
 
 /// Our limit: bytes of the body of a request about channels.
 const BODY_MAX: usize = 4096;
+
+/// Our limit: characters of a request's target in the error log's line about channels.
+const TARGET_SHOWN: usize = 512;
 
 /// Our limit: characters of an unknown name that an answer about channels shows.
 const SHOWN_MAX: usize = 64;

@@ -9,7 +9,7 @@ use super::super::connection::Connection;
 use super::super::socket::Socket;
 use super::request::{OutgoingHead, Piece, RequestReader};
 use super::response::{self, ResponseFraming};
-use super::{CallWait, Limit, TextBuffers, ended, failed};
+use super::{CallWait, Limit, TextBuffers, UnprocessedRequest, ended, failed};
 use crate::http2::{self, Cause, ErrorCode, Event, Fate, Field, Indexing, SendError, StreamId};
 use crate::moment;
 
@@ -164,13 +164,17 @@ impl Http2Transport {
                 why.unwrap_or("the connection was closed").to_owned()
             }
         };
-        let fate = match fate {
+        let said = match fate {
             Fate::NotSent => "; the request was not sent",
             Fate::NotProcessed => "; the request was not processed",
             Fate::Unknown => "",
         };
-        let text = format!("{}: {what}{fate}", self.connection.peer_addr());
-        failed(io::ErrorKind::ConnectionAborted, text)
+        let text = format!("{}: {what}{said}", self.connection.peer_addr());
+        let kind = io::ErrorKind::ConnectionAborted;
+        match fate {
+            Fate::Unknown => failed(kind, text),
+            Fate::NotSent | Fate::NotProcessed => failed(kind, UnprocessedRequest(text)),
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -227,7 +231,7 @@ impl Exchange {
                         "the server takes no further requests on this connection",
                     ),
                 };
-                failed(kind, text.to_owned())
+                failed(kind, UnprocessedRequest(text.to_owned()))
             })?;
         Ok(Self {
             stream,

@@ -270,10 +270,22 @@ impl OwnHead {
         if let Some(topic) = raw.take("apns-topic") {
             return Err(topic.fault(NO_TOPIC));
         }
-        match raw.take("apns-channel-id") {
-            Some(id) => Err(id.fault("stands beside channel, which is enough")),
-            None => Ok(()),
+        for (name, error) in [
+            ("apns-channel-id", "stands beside channel, which is enough"),
+            (
+                "apns-id",
+                "has no place beside channel: apns-request-id has",
+            ),
+            (
+                "apns-collapse-id",
+                "has no place beside channel: the latest counts",
+            ),
+        ] {
+            if let Some(field) = raw.take(name) {
+                return Err(field.fault(error));
+            }
         }
+        Ok(())
     }
 
     fn take_topic(&mut self, notification: &Notification, raw: &mut Raw) -> Result<(), Fault> {

@@ -93,7 +93,8 @@ impl Session {
             Some(b"liveactivity") => {}
             Some(_) => return Err(Reason::INVALID_PUSH_TYPE),
         }
-        if request.get(Name::ApnsTopic).is_some() || request.get(Name::ApnsId).is_some() {
+        let of_devices = [Name::ApnsTopic, Name::ApnsId, Name::ApnsCollapseId];
+        if of_devices.iter().any(|name| request.get(*name).is_some()) {
             return Err(Reason::BAD_REQUEST_PARAMS);
         }
         if !matches!(request.get(Name::ApnsPriority), Some(b"1" | b"5" | b"10")) {

@@ -306,6 +306,7 @@ async fn each_push_to_a_channel_is_judged_by_what_the_channel_is() {
             "org.example.sterna",
             "BadRequestParams",
         ),
+        (&latest, "apns-collapse-id", "c", "BadRequestParams"),
         (&latest, "apns-request-id", "17", "BadMessageId"),
     ] {
         let change = |fields: &mut Fields| {

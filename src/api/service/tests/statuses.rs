@@ -8,7 +8,7 @@ use super::*;
 use crate::api::keys::ApiKeys;
 use crate::api::openapi;
 use crate::backlog::Backlog;
-use crate::delivery::channel_manager::NoNews;
+use crate::delivery::channel_manager::{NoNews, RequestFate};
 use crate::delivery::outcome::Settlement;
 use crate::http1::Timeouts;
 use crate::journal::fixture::MemoryFiles;
@@ -194,8 +194,16 @@ fn statuses_of_channels(method: &str, path: &str) -> BTreeSet<u16> {
     let unanswered = [false, true].map(|is_late| NoNews::Unanswered {
         why: String::new(),
         is_late,
+        fate: RequestFate::Unknown,
     });
-    let others = [NoNews::NoBundle, NoNews::NoCredential, NoNews::Busy];
+    let resting = NoNews::Resting(Box::new(NoNews::NoBundle));
+    let others = [
+        NoNews::NoBundle,
+        NoNews::NoEndpoint,
+        NoNews::NoCredential,
+        NoNews::Busy,
+        resting,
+    ];
     let none = refused.chain(unanswered).chain(others);
     let statuses = none.map(|no| channels::not_done(LaneId::IOS, order, &no).status);
     let done = channels::told(LaneId::IOS, order, news).status;
