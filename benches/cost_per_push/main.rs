@@ -23,8 +23,9 @@
 //! memory that the full queue takes beside what the formula of sterna-limits(7) allows.
 //!
 //! Others show what each `journal.sync` costs callers (`--rows journal`), how soon honest ones are
-//! answered while thousands hold connections (`--rows crowds`), and what a push takes of memory
-//! while it waits (`--rows memory`), which is the same in a debug build:
+//! answered while thousands hold connections (`--rows crowds`), how soon a transactional push is
+//! with its provider while bulk ones wait (`--rows classes`), and what a push takes of memory while
+//! it waits (`--rows memory`), which is the same in a debug build:
 //!
 //! ```text
 //! cargo bench --profile dev --bench cost_per_push -- --rows memory
@@ -36,6 +37,7 @@
 mod arguments;
 mod baseline;
 mod callers;
+mod classes;
 #[path = "../../tests/attacks/crowd.rs"]
 mod crowd;
 mod crowds;
@@ -98,6 +100,9 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     }
     if let Some(crowds) = crowds::run(plan)? {
         report::crowds(&mut out, &crowds)?;
+    }
+    if let Some(classes) = classes::run(plan)? {
+        report::classes(&mut out, &classes)?;
     }
     Ok(())
 }

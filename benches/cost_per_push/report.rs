@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::arguments::Plan;
 use super::callers;
+use super::classes::Classes;
 use super::crowds::Crowds;
 use super::h2load;
 use super::keeping::Kept;
@@ -126,6 +127,18 @@ pub(crate) fn crowds(out: &mut impl Write, crowds: &Crowds) -> io::Result<()> {
         writeln!(out, "{name:44} {latencies}")?;
     }
     Ok(())
+}
+
+/// Prints how soon transactional pushes are with their provider.
+pub(crate) fn classes(out: &mut impl Write, classes: &Classes) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:46} {:>8} {:>8} {:>8}",
+        "transactional, from the answer to the provider", "pushes", "p50, µs", "p99, µs"
+    )?;
+    writeln!(out, "{:46} {}", "alone", classes.alone)?;
+    let beside = format!("while of {} bulk pushes some wait", classes.bulk);
+    writeln!(out, "{beside:46} {}", classes.beside)
 }
 
 fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
