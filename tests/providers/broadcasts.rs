@@ -547,11 +547,12 @@ fn a_key_of_one_app_is_for_its_channels_alone() {
         assert_eq!(reply.message(), "this API key is for app shop alone");
     }
     assert_eq!(ask("HEAD", "/channels?app=shop", "").status, 200);
-    let told = site.error_log();
-    let line = told
-        .iter()
-        .find(|line| line.text.contains("DELETE /channels/ab12?app=default"));
-    assert!(line.is_some_and(|line| line.text.contains("for app shop alone")));
+    wait_until("the refusal is logged", || {
+        site.error_log().iter().any(|line| {
+            let names_it = line.text.contains("DELETE /channels/ab12?app=default");
+            names_it && line.text.contains("for app shop alone")
+        })
+    });
 }
 
 /// Whose pushes lead to a relay deletes nothing at Apple by surprise.
