@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use sterna::push::LaneId;
 use sterna::simulator::{Credentials, Options, Receipt, Report, Simulator};
 
@@ -78,10 +79,17 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Classes>, Failure> {
         alone.extend([stage.push()?]);
     }
 
-    stage.daemon.ask("POST", "/lanes/ios/pause")?;
+    let paused = stage.daemon.ask("PUT", "/lanes/ios/pause")?;
+    if paused.get("state").and_then(Value::as_str) != Some("paused") {
+        return Err(format!("ios is not paused: {paused}").into());
+    }
     let mut callers = Callers::connect(stage.daemon.address())?;
     callers.post(SHAPES[0], 0, plan.pushes)?;
-    stage.daemon.ask("POST", "/lanes/ios/resume")?;
+    let waiting = stage.daemon.waiting()?;
+    if waiting < u64::from(plan.pushes) {
+        return Err(format!("{waiting} pushes wait of {}", plan.pushes).into());
+    }
+    stage.daemon.ask("PUT", "/lanes/ios/resume")?;
     let mut beside = Latencies::default();
     loop {
         let took = stage.push()?;
