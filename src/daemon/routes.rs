@@ -55,16 +55,18 @@ pub(super) fn credential_files(
 ) -> CredentialFiles {
     let (lane, state, paths) = (settings.clone(), directory.clone(), settings.files());
     let old_roots = roots.clone();
+    // Of two environments in a section the lane of the first speaks for both: files are shared.
+    let is_first = id.environment().is_none();
     let build = move || {
         let now = Moment::now();
         match &lane.provider {
             ProviderConfig::Apns(own) => {
                 let found = named::apns(&lane, own, roots.get(), now);
-                Ok(apns_route((id, &lane), own, told(found)?, &state))
+                Ok(apns_route((id, &lane), own, told(found, is_first)?, &state))
             }
             ProviderConfig::Fcm(own) => {
                 let found = named::fcm(&lane, own, roots.get(), now);
-                fcm_route((id, &lane), own, told(found)?, &state.clock)
+                fcm_route((id, &lane), own, told(found, is_first)?, &state.clock)
             }
         }
     };
@@ -81,22 +83,27 @@ pub(super) fn credential_files(
                 Some(apns_route((id, &lane), own, found.value, &state))
             }
             Err(findings) => {
-                for finding in findings {
-                    ::log::warn!("{finding}");
-                }
+                warn(&findings, is_first);
                 None
             }
         }
     }))
 }
 
-/// What was read; the operator hears the doubts about it.
-fn told<T>(found: Result<Found<T>, Vec<Finding>>) -> Result<T, Unroutable> {
+/// What was read; the operator hears the doubts about it, unless another lane of the section
+/// tells them.
+fn told<T>(found: Result<Found<T>, Vec<Finding>>, is_first: bool) -> Result<T, Unroutable> {
     let Found { value, doubts } = found.map_err(|findings| unroutable(&findings))?;
-    for doubt in doubts {
-        ::log::warn!("{doubt}");
-    }
+    warn(&doubts, is_first);
     Ok(value)
+}
+
+fn warn(doubts: &[Finding], is_first: bool) {
+    if is_first {
+        for doubt in doubts {
+            ::log::warn!("{doubt}");
+        }
+    }
 }
 
 fn unroutable(findings: &[Finding]) -> Unroutable {

@@ -142,8 +142,10 @@ fn a_bad_credential_holds_the_lane_of_its_app_alone() {
     });
     assert_eq!(lanes(&daemon)["ios"]["state"], "open");
     assert_eq!(succeeded(&daemon, "shop/ios"), 0);
-    let told = site.operator_log();
-    assert!(told.contains("shop/ios: the lane is held"), "{told}");
+    // The line comes after the state.
+    wait_until("that to be told", || {
+        site.operator_log().contains("shop/ios: the lane is held")
+    });
 }
 
 #[test]
@@ -211,6 +213,24 @@ fn an_app_comes_and_goes_with_a_reload_and_its_pushes_stay_in_the_journal() {
     });
     assert_eq!(apps.shop.received()[&hex_token(3)], 1);
     assert!(sent > 0 && apps.default.notes().is_empty());
+}
+
+#[test]
+fn what_is_to_be_said_of_a_file_is_said_once_for_both_environments() {
+    let simulated = Simulated::start();
+    let both = "[\"production\", \"sandbox\"]";
+    let [key, _] = &simulated.simulator.credentials().signing_keys;
+    let site = Site::simulated(&simulated.simulator)
+        .with("ios.environments", both)
+        .with_path("ios.token_auth_key_path", "AuthKey_OTHERKEY01.p8")
+        .with_path("ios.token_auth_old_key_path", "gone.p8")
+        .with_text("ios.token_auth_old_key_id", "OTHERKEY02");
+    std::fs::copy(&key.path, site.path("AuthKey_OTHERKEY01.p8")).unwrap();
+    site.start().terminate();
+    let told = site.operator_log();
+    for doubt in ["by its name the file is key OTHERKEY01", "gone.p8"] {
+        assert_eq!(told.matches(doubt).count(), 1, "{doubt}: {told}");
+    }
 }
 
 #[test]
