@@ -17,6 +17,7 @@ mod answer;
 pub(super) use answer::{ENTRIES_MAX, answer, malformed};
 
 use super::plan::NATIVE_MAX;
+use super::request::{NOTIFICATIONS, STRICT, names};
 use crate::provider::ValueSchema;
 use crate::provider::apns::LIVE_ACTIVITY_EVENTS;
 
@@ -63,8 +64,11 @@ impl<'de> Visitor<'de> for &mut GorushBody {
             }
             put(&mut self.out, &name);
             self.out.push(b':');
-            if name == NOTIFICATIONS {
+            if names(&name, NOTIFICATIONS) {
                 map.next_value_seed(NotificationList(self))?;
+            } else if names(&name, STRICT) {
+                let value = map.next_value::<&'de RawValue>()?;
+                self.out.extend_from_slice(value.get().as_bytes());
             } else {
                 // Only its name is told.
                 map.next_value::<IgnoredAny>()?;
@@ -436,8 +440,6 @@ fn put(out: &mut Vec<u8>, value: &impl Serialize) {
     // Writing to a vector does not fail.
     let _written = serde_json::to_writer(out, value);
 }
-
-const NOTIFICATIONS: &str = "notifications";
 
 #[cfg(test)]
 mod tests;

@@ -228,11 +228,12 @@ pub struct Told {
 
 impl Told {
     /// What to tell of a request's: each field at most once an hour, and the first
-    /// [`TOLD_FIELDS_MAX`] unknown ones alone, since callers choose them.
+    /// [`TOLD_FIELDS_MAX`] unknown ones alone, since callers choose them. `endpoint` is where the
+    /// request came in.
     pub(super) fn tell(
         &mut self,
         ignored: &Ignored,
-        request_id: &str,
+        (endpoint, request_id): (&str, &str),
         now: Instant,
     ) -> Vec<String> {
         let mut lines = Vec::new();
@@ -247,7 +248,7 @@ impl Told {
             }
             let seldom = self.fields.get_mut(field);
             if let Some(times) = seldom.and_then(|seldom| seldom.note(now)) {
-                lines.push(field.told(&requests(times, request_id)));
+                lines.push(field.told(endpoint, &requests(times, request_id)));
             }
         }
         lines
@@ -258,7 +259,7 @@ impl Told {
     pub(super) fn tell_mistake(
         &mut self,
         mistake: &Mistake,
-        request_id: &str,
+        (endpoint, request_id): (&str, &str),
         now: Instant,
     ) -> Option<String> {
         if !self.mistakes.contains_key(&mistake.kind) {
@@ -270,7 +271,7 @@ impl Told {
         }
         let times = self.mistakes.get_mut(&mistake.kind)?.note(now)?;
         let requests = requests(times, request_id);
-        Some(format!("POST /push refused {requests}: {}", mistake.log))
+        Some(format!("{endpoint} refused {requests}: {}", mistake.log))
     }
 }
 
@@ -289,11 +290,11 @@ impl IgnoredField {
         }
     }
 
-    fn told(&self, requests: &str) -> String {
+    fn told(&self, endpoint: &str, requests: &str) -> String {
         match self {
             Self::Unknown(name) => {
                 let meant = or(name);
-                format!("{name:?} is no field of POST /push and was ignored in {requests}{meant}")
+                format!("{name:?} is no field of {endpoint} and was ignored in {requests}{meant}")
             }
             Self::Part(_) => format!("{}, and was ignored in {requests}", self.what()),
             Self::Unused(..) => format!("{} and was ignored in {requests}", self.what()),
@@ -362,6 +363,9 @@ mod tests {
         }
         ignored
     }
+
+    /// Where the requests come in.
+    const HERE: &str = "POST /push";
 
     /// One notification with these members.
     fn of_one(members: &str) -> Ignored {
@@ -435,7 +439,7 @@ mod tests {
         let start = Instant::now();
         let mut told = Told::default();
         let one = of_one(r#""platform":2,"subtitle":"t","sonud":"s""#);
-        let lines = told.tell(&one, "r-1", start);
+        let lines = told.tell(&one, (HERE, "r-1"), start);
         assert_eq!(
             lines,
             [
@@ -443,20 +447,30 @@ mod tests {
                 "\"subtitle\" has no effect in this notification for android and was ignored in 1 request (the last: r-1)",
             ]
         );
-        assert_eq!(told.tell(&one, "r-1", start + TOLD_EVERY / 2), [""; 0]);
-        let later = told.tell(&one, "r-1", start + TOLD_EVERY);
+        assert_eq!(
+            told.tell(&one, (HERE, "r-1"), start + TOLD_EVERY / 2),
+            [""; 0]
+        );
+        let there = "POST /api/push";
+        let later = told.tell(&one, (there, "r-1"), start + TOLD_EVERY);
+        let begin = "\"sonud\" is no field of POST /api/push and";
+        assert!(later[0].starts_with(begin), "{later:?}");
         assert!(later[0].contains("ignored in 2 requests"), "{later:?}");
         let lines = (0..1000).map(|n| {
-            told.tell(&of_one(&format!("\"x{n}\":1")), "r-1", start)
-                .len()
+            let one = of_one(&format!("\"x{n}\":1"));
+            told.tell(&one, (HERE, "r-1"), start).len()
         });
         assert_eq!(lines.sum::<usize>(), 99, "with the one before, a hundred");
         let unused = of_one(r#""platform":2,"sound":"s""#);
-        assert_eq!(told.tell(&unused, "r-1", start).len(), 1, "these are few");
+        assert_eq!(
+            told.tell(&unused, (HERE, "r-1"), start).len(),
+            1,
+            "these are few"
+        );
         let many: Vec<String> = (0..40).map(|n| format!("{{\"y{n}\":1}}")).collect();
         let many = ignored(&format!("{{\"notifications\":[{}]}}", many.join(",")));
-        assert_eq!(Told::default().tell(&many, "r-1", start).len(), 16);
-        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), "r-1", start);
+        assert_eq!(Told::default().tell(&many, (HERE, "r-1"), start).len(), 16);
+        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), (HERE, "r-1"), start);
         assert!(lines[0].starts_with("\"a\\nb\" is no field"), "{lines:?}");
     }
 
@@ -479,7 +493,7 @@ mod tests {
         let instead = found.with_meant("no token", TOKEN);
         let expected = "no token: \"…\" is no field, \"token\" is";
         assert_eq!(instead.as_deref(), Some(expected));
-        let lines = Told::default().tell(&found, "r-1", Instant::now());
+        let lines = Told::default().tell(&found, (HERE, "r-1"), Instant::now());
         assert!(
             lines.len() == 1 && lines[0].starts_with("\"x\" "),
             "{lines:?}"

@@ -34,6 +34,25 @@ pub struct Mistake {
 impl Mistake {
     /// A body that cannot be read; `error` is what its reader has said.
     pub(super) fn in_body(body: &[u8], error: &serde_json::Error, keyless: &Keyless<'_>) -> Self {
+        let place = |line, column| format!(", at line {line} column {column}");
+        Self::placed(body, error, keyless, place)
+    }
+
+    /// The same of a body that its caller has not sent as it is here: places in it tell nothing.
+    pub(super) fn in_translated(
+        body: &[u8],
+        error: &serde_json::Error,
+        keyless: &Keyless<'_>,
+    ) -> Self {
+        Self::placed(body, error, keyless, |_, _| String::new())
+    }
+
+    fn placed(
+        body: &[u8],
+        error: &serde_json::Error,
+        keyless: &Keyless<'_>,
+        shown: impl Fn(usize, usize) -> String,
+    ) -> Self {
         let text = text_of(body);
         let Fault { path, what } = reading::find(&text).unwrap_or(Fault {
             // Text after the JSON value may be a fault, too.
@@ -56,7 +75,7 @@ impl Mistake {
         let (line, column) = place(&text, at);
         let pointer = pointer(&path, keyless);
         let told = |there| {
-            let told = complaint.told(there, &format!(", at line {line} column {column}"));
+            let told = complaint.told(there, &shown(line, column));
             format!("{pointer}: {told}")
         };
         let kind = format!(

@@ -240,7 +240,7 @@ impl Service {
             let terms = self.terms.get();
             let keyless = Keyless::of(head, terms.keys.as_ref());
             let (empty, mistake) = ("request body is empty", Mistake::no_body());
-            self.tell_mistake(&mistake, &keyless, head.id());
+            self.tell_mistake(&mistake, &keyless, head);
             return Reply::explained(400, empty, Some(&mistake.answer));
         }
         if let Some(why) = self.backlog.is_not_ready() {
@@ -298,7 +298,7 @@ impl Service {
                 Ok(translated) => *body = translated,
                 Err(error) => {
                     let mistake = Mistake::in_body(body, &error, &keyless);
-                    self.tell_mistake(&mistake, &keyless, head.id());
+                    self.tell_mistake(&mistake, &keyless, head);
                     return gorush::malformed(&mistake.answer);
                 }
             }
@@ -319,20 +319,20 @@ impl Service {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
         let lanes = self.lanes.get();
-        let mut plan = match self.plan((&terms, &lanes), body, &keyless, more) {
+        let mut plan = match self.plan((&terms, &lanes), head, body, &keyless, more) {
             Ok(plan) => plan,
             Err(Unplanned { message, mistake }) => {
                 let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
                 self.lines.error(&message, &keyless.text(log), head.id());
                 if let Some(mistake) = &mistake {
-                    self.tell_mistake(mistake, &keyless, head.id());
+                    self.tell_mistake(mistake, &keyless, head);
                 }
                 let error = mistake.as_ref().map(|mistake| &*mistake.answer);
                 return Reply::explained(400, &message, error);
             }
         };
         self.log_rejected(&plan, &keyless, head.id());
-        self.tell_ignored(&plan.ignored, &keyless, head.id());
+        self.tell_ignored(&plan.ignored, &keyless, head);
         let request_id = head.id().into();
         let malformed = std::mem::take(&mut plan.malformed);
         let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
@@ -354,6 +354,7 @@ impl Service {
     fn plan(
         &self,
         (terms, lanes): (&Terms, &Lanes<RunningLane>),
+        head: &Head,
         body: &mut [u8],
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
@@ -363,7 +364,11 @@ impl Service {
         let batch =
             decode(body, rules.notification_max, terms.trailing).map_err(|error| Unplanned {
                 message: "Request-body is malformed".to_owned(),
-                mistake: Some(Mistake::in_body(body, &error, keyless)),
+                mistake: Some(if is_gorush(head) {
+                    Mistake::in_translated(body, &error, keyless)
+                } else {
+                    Mistake::in_body(body, &error, keyless)
+                }),
             })?;
         let enabled = |lane| lanes.get(lane).is_some();
         plan(batch, Moment::now(), rules, keyless, enabled, more)
@@ -399,20 +404,21 @@ impl Service {
         self.repeats().restore(answers, Moment::now());
     }
 
-    fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>, request_id: &str) {
+    fn tell_ignored(&self, ignored: &Ignored, keyless: &Keyless<'_>, head: &Head) {
         if ignored.is_empty() {
             return;
         }
         let now = moment::now();
-        let lines = self.told().tell(ignored, request_id, now);
+        let lines = self.told().tell(ignored, (endpoint(head), head.id()), now);
         for line in lines {
             ::log::warn!("{}", keyless.text(&line));
         }
     }
 
-    fn tell_mistake(&self, mistake: &Mistake, keyless: &Keyless<'_>, request_id: &str) {
+    fn tell_mistake(&self, mistake: &Mistake, keyless: &Keyless<'_>, head: &Head) {
         let now = moment::now();
-        let line = self.told().tell_mistake(mistake, request_id, now);
+        let told = (endpoint(head), head.id());
+        let line = self.told().tell_mistake(mistake, told, now);
         if let Some(line) = line {
             ::log::warn!("{}", keyless.text(&line));
         }
@@ -448,6 +454,20 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.service.repeats().forget(self.key);
     }
+}
+
+/// Where a request with notifications has come in.
+fn endpoint(head: &Head) -> &'static str {
+    if is_gorush(head) {
+        "POST /api/push"
+    } else {
+        "POST /push"
+    }
+}
+
+/// Whether its body was translated.
+fn is_gorush(head: &Head) -> bool {
+    matches!(Route::of(&head.target).0, Route::GorushPush)
 }
 
 /// Go's redirect: a link for those who asked with GET, no body for others.

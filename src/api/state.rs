@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::backlog::PushState;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::push::{Node, PushId};
+use crate::push::{ApnsEnvironment, LaneId, Node, PushId};
 
 /// The answer's body. What does not apply is absent.
 #[derive(Debug, Default, Serialize)]
@@ -16,6 +16,10 @@ struct StateBody<'a> {
     id: u64,
     #[serde(skip_serializing_if = "str::is_empty")]
     platform: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    app: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
     state: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u16>,
@@ -62,8 +66,14 @@ pub fn unknown(id: PushId, own: Node) -> Reply {
 
 /// The answer of the daemon of the number `own` to who asks for that push.
 pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
+    // As in the push log: the default app, and an app's first environment, are not named.
+    let lane = state.lane();
+    let environment = lane.and_then(LaneId::environment);
     let shown = StateBody {
         id: id.0,
+        platform: lane.map_or("", LaneId::platform),
+        app: lane.map_or("", LaneId::app),
+        environment: environment.map(ApnsEnvironment::word),
         ..StateBody::default()
     };
     let shown = match state {
@@ -72,26 +82,22 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             return Reply::message(503, "a connection thread did not say in time what it has")
                 .with_retry_after(RETRY_AFTER_SECS);
         }
-        PushState::Queued { lane } => StateBody {
-            platform: lane.platform(),
+        PushState::Queued { .. } => StateBody {
             state: "accepted",
             ..shown
         },
-        PushState::Scheduled { lane, at } => StateBody {
-            platform: lane.platform(),
+        PushState::Scheduled { at, .. } => StateBody {
             state: "scheduled",
             at: rfc3339(*at),
             at_unix: Some(at.as_secs()),
             ..shown
         },
-        PushState::InFlight { lane, attempt } => StateBody {
-            platform: lane.platform(),
+        PushState::InFlight { attempt, .. } => StateBody {
             state: "in flight",
             attempt: Some(*attempt),
             ..shown
         },
-        PushState::Retrying { lane, attempts, at } => StateBody {
-            platform: lane.platform(),
+        PushState::Retrying { attempts, at, .. } => StateBody {
             state: "retrying",
             attempts: Some(*attempts),
             at: rfc3339(*at),
@@ -99,7 +105,6 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             ..shown
         },
         PushState::Settling(ending) | PushState::Settled(ending) => StateBody {
-            platform: ending.lane.platform(),
             state: if matches!(state, PushState::Settled(_)) {
                 "settled"
             } else {
@@ -130,7 +135,7 @@ fn rfc3339(unix: Duration) -> Option<String> {
 mod tests {
     use super::*;
     use crate::backlog::Ending;
-    use crate::push::LaneId;
+    use crate::push::Provider;
 
     fn check(state: &PushState, status: u16, body: &str) {
         let reply = reply(PushId(17), state, Node::default());
@@ -202,6 +207,21 @@ mod tests {
             200,
             r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"succeeded","status":200,"at":"2026-11-22T08:28:22Z","at_unix":1795336102,"fcm_name":"projects/p/messages/0:1%2"}"#,
         );
+    }
+
+    #[test]
+    fn another_app_and_a_second_environment_are_named() {
+        let of = |environment| LaneId::of("shop-of-state", Provider::Apns, environment).unwrap();
+        for (lane, named) in [
+            (of(None), r#""app":"shop-of-state","#),
+            (
+                of(Some(ApnsEnvironment::Sandbox)),
+                r#""app":"shop-of-state","environment":"sandbox","#,
+            ),
+        ] {
+            let body = format!(r#"{{"id":17,"platform":"ios",{named}"state":"accepted"}}"#);
+            check(&PushState::Queued { lane }, 200, &body);
+        }
     }
 
     #[test]

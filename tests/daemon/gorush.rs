@@ -132,4 +132,32 @@ fn what_gorush_refuses_is_answered_in_its_words_and_what_is_rejected_is_in_its_l
     daemon.wait_idle();
     let identifiers = simulated.notes().len();
     assert_eq!(identifiers, 1);
+    let log = site.operator_log();
+    let ignored = "\"retry\" is no field of POST /api/push and was ignored in 1 request";
+    let refused = "POST /api/push refused 1 request";
+    assert!(log.contains(ignored) && log.contains(refused), "{log}");
+}
+
+#[test]
+fn what_is_strict_and_what_is_malformed_is_told_of_the_body_that_was_sent() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    let notification = json!({"tokens": ["aa01"], "platform": 1, "message": "m", "retry": 3});
+    let told = |body: &Value| {
+        let reply = daemon.request("POST", "/api/push", body.to_string().as_bytes());
+        (reply.status, reply.json())
+    };
+    let (status, answer) = told(&json!({"Strict": true, "Notifications": [notification]}));
+    let message = "\"retry\" is no field of POST /push";
+    assert_eq!(
+        (status, answer),
+        (400, json!({"code": 400, "message": message}))
+    );
+    let (status, answer) = told(&json!({"strict": false, "notifications": [notification]}));
+    assert_eq!((status, &answer["counts"]), (200, &json!(1)), "{answer}");
+    let (_, answer) = told(&json!({"notifications": [{"tokens": ["aa01"], "badge": "1"}]}));
+    let error = "/notifications/0/badge: an integer was expected, and there is the string \"1\"; a \
+                 number stands without quotation marks; PHP writes it so after (int)";
+    assert_eq!(answer["error"], error);
 }

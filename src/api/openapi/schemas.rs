@@ -20,22 +20,15 @@ pub(super) fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
 
 /// The body of `POST /push`.
 pub(super) fn push_request() -> Value {
-    request(
-        "Notification",
-        &json!({
-            "type": "boolean",
-            "default": false,
-            "description": "Whether what would be told in ignored is an error.",
-        }),
-    )
+    request("Notification")
 }
 
 /// The body of `POST /api/push`.
 pub(super) fn gorush_request() -> Value {
-    request("GorushNotification", &json!(false))
+    request("GorushNotification")
 }
 
-fn request(notification: &str, strict: &Value) -> Value {
+fn request(notification: &str) -> Value {
     let items = json!({"$ref": format!("#/components/schemas/{notification}")});
     json!({
         "type": "object",
@@ -47,7 +40,11 @@ fn request(notification: &str, strict: &Value) -> Value {
                 "description": "As many as core.notification_max.",
                 "items": items,
             },
-            "strict": strict,
+            "strict": {
+                "type": "boolean",
+                "default": false,
+                "description": "Whether what would be told in ignored is an error.",
+            },
         },
     })
 }
@@ -154,6 +151,8 @@ pub(super) fn push_state() -> Value {
         "properties": {
             "id": count,
             "platform": text,
+            "app": text,
+            "environment": {"enum": ["production", "sandbox"]},
             "state": {"enum": [
                 "accepted", "scheduled", "in flight", "retrying", "settling", "settled",
             ]},
