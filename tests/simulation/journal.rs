@@ -21,13 +21,17 @@ struct Kept {
 
 impl Journal {
     pub(crate) fn append(&self, accepted: &Arc<Accepted>) {
+        Push::all(accepted).for_each(|push| self.append_push(&push));
+    }
+
+    /// One of a notification's.
+    pub(crate) fn append_push(&self, push: &Push) {
+        let (id, accepted) = (push.id().0, push.accepted());
+        let nth = u32::try_from(id - accepted.first_id.0).unwrap();
         let mut kept = self.kept();
-        for nth in 0..accepted.parcel.count() {
-            let id = accepted.first_id.0 + u64::from(nth);
-            let again = kept.outstanding.insert(id, (Arc::clone(accepted), nth));
-            if again.is_some() {
-                kept.faults.push(format!("the id {id} comes twice"));
-            }
+        let again = kept.outstanding.insert(id, (Arc::clone(accepted), nth));
+        if again.is_some() {
+            kept.faults.push(format!("the id {id} comes twice"));
         }
     }
 

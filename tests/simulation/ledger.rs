@@ -4,6 +4,7 @@
 //! The rules that it holds the daemon to are written a second time here, from the promises, so
 //! that the policy cannot agree with itself.
 
+mod accepted;
 mod class;
 mod hold;
 mod life;
@@ -152,16 +153,6 @@ impl Ledger {
         let at = now.duration_since(self.origin).as_secs_f64();
         self.tell(now, 0, || format!("VIOLATION {what}"));
         self.violations.push(format!("at {at:.3} s: {what}"));
-    }
-
-    pub(crate) fn accept(&mut self, accepted: &Arc<Accepted>) {
-        self.pace.begins(accepted.at.monotonic);
-        let life = life::longest(accepted, self.limits.max_age);
-        for (id, token) in (accepted.first_id.0..).zip(accepted.parcel.tokens()) {
-            self.records.insert(id, Record::new(accepted, life));
-            self.tokens.insert(token.text().into_owned(), id);
-            self.unsettled += 1;
-        }
     }
 
     /// The push to that device token.

@@ -8,6 +8,7 @@ pub(crate) mod poison;
 pub(crate) mod process;
 mod restart;
 mod said;
+mod scheduled;
 mod storm;
 
 use std::cell::RefCell;
@@ -37,6 +38,7 @@ use crate::site::Site;
 use alarms::Reasons;
 use keeper::Keeper;
 use machine::Machine;
+use scheduled::Schedule;
 
 /// Rounds of one thread at one point in time, after which it is taken for a busy loop: more than
 /// answers ever come in at once.
@@ -87,6 +89,7 @@ pub(crate) struct World {
     seats: Vec<Seat>,
     peers: Vec<Peer>,
     acts: Script,
+    scheduled: Schedule,
     next_id: u64,
     /// Of its pushes.
     first_id: u64,
@@ -121,7 +124,7 @@ impl World {
         };
         let machine = Rc::new(machine.bounded(most));
         let site = Site::of_chance(&mut dice);
-        Self::of_chance(site, machine, dice, traced)
+        Self::of_chance(site, machine, dice, traced).scheduling(seed)
     }
 
     /// A world with trouble.
@@ -179,6 +182,7 @@ impl World {
             seats: Vec::new(),
             peers: Vec::new(),
             acts,
+            scheduled: Schedule::default(),
             next_id: 1,
             first_id: 1,
             troubled: 0,
@@ -238,11 +242,13 @@ impl World {
 
     /// Everything that is to happen now, once; true if something has.
     fn turn(&mut self) -> bool {
+        let mut moved = self.act();
+        // By that the clock may have been set, and threads run by it at once.
         let sets = self.machine.clock_sets.get();
         if std::mem::replace(&mut self.clock_sets, sets) != sets {
             self.net.borrow_mut().issuer.clock_set = Some(self.now);
         }
-        let mut moved = self.act() | self.keep() | self.start_called();
+        moved |= self.feed_scheduled() | self.keep() | self.start_called();
         for index in 0..self.seats.len() {
             moved |= self.step(index);
         }
@@ -272,7 +278,7 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        self.net.borrow().ledger.unsettled() == 0
+        self.net.borrow().ledger.unsettled() == 0 && self.scheduled.is_empty()
     }
 
     fn is_hopeless(&self) -> bool {
@@ -302,6 +308,7 @@ impl World {
             .chain(links)
             .chain(seats)
             .chain(self.keeper_next())
+            .chain(self.next_scheduled())
             .min()
     }
 

@@ -136,12 +136,13 @@ impl World {
     }
 
     /// An operator takes out what waits under a name.
-    fn purge(&self, now: Moment) {
+    fn purge(&mut self, now: Moment) {
         let net = &mut *self.net.borrow_mut();
         let identifier = net.dice.one_of(IDENTIFIERS);
         let ledger = &mut net.ledger;
         ledger.tell(self.now, 8, || format!("purge of {identifier:?}"));
         ledger.purging = Some(identifier);
+        self.scheduled.cancel_named(identifier, now, ledger);
         let mut purge = self.purger();
         let before = ledger.unsettled();
         let purged = purge.take(identifier, now);
@@ -153,7 +154,7 @@ impl World {
     }
 
     /// An operator takes one push out, wherever it is.
-    fn purge_one(&self, now: Moment) {
+    fn purge_one(&mut self, now: Moment) {
         let net = &mut *self.net.borrow_mut();
         if self.next_id == self.first_id {
             return;
@@ -161,6 +162,9 @@ impl World {
         let push = net.dice.between(self.first_id, self.next_id - 1);
         let ledger = &mut net.ledger;
         ledger.tell(self.now, push, || format!("purge of push {push}"));
+        if self.scheduled.cancel(push, now, ledger) {
+            return;
+        }
         ledger.purging_one.insert(push);
         let mut purge = self.purger();
         if !purge.take_one(PushId(push), now) {
@@ -232,7 +236,11 @@ impl World {
             content,
             ..Built::nothing(self.site.lane)
         };
-        let built = said::more(built, at, &mut net.ledger.coverage, dice);
+        let mut built = said::more(built, at, &mut net.ledger.coverage, dice);
+        // By a clock that is a year ahead it would be due in a year, when that is right again.
+        if self.machine.skew_secs.get() <= 3600 {
+            self.scheduled.may_take(&mut built.envelope, at);
+        }
         let accepted = Arc::new(provider::accept(
             &notification,
             &built,
@@ -249,6 +257,13 @@ impl World {
             });
         }
         self.next_id += count as u64;
+        if accepted.envelope.earliest.is_some() {
+            net.ledger.tell(self.now, self.next_id, || {
+                format!("scheduled {count} from {:?}", accepted.first_id)
+            });
+            self.scheduled.keep(&accepted, &mut net.ledger);
+            return;
+        }
         net.ledger.accept(&accepted);
         if let Some(journal) = &self.machine.journal {
             journal.append(&accepted);

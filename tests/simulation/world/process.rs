@@ -15,7 +15,7 @@ use crate::site::Site;
 /// So many ids has each lane at most.
 const IDS: u64 = 1_000_000;
 
-/// What the lanes are called.
+/// What the apps of the lanes are called.
 const NAMES: [&str; 5] = ["one", "two", "three", "four", "five"];
 
 /// A process with some lanes, to either provider: they share its clock, its journal, its start and
@@ -27,19 +27,19 @@ pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
     // Each lane needs one when all are busy.
     let beyond = Dice::new(dice.draw()).one_of(&[0, 1, 2, usize::MAX - many]);
     let machine = Rc::new(machine.bounded(many + beyond));
-    let numbered = (1..).zip(NAMES).take(many);
+    let numbered = (1_u64..).zip(NAMES).take(many);
     let mut lanes: Vec<World> = numbered
         .map(|(number, name)| {
             let mut dice = Dice::new(dice.draw());
             let proof = dice.one_of(&[Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens]);
             let site = Site {
                 proof,
-                lane: LaneId::new(number, proof.lane().provider(), name),
+                lane: LaneId::of(name, proof.lane().provider(), None).unwrap(),
                 ..Site::of_chance(&mut dice)
             };
             let mut world = World::of_chance(site, Rc::clone(&machine), dice, traced);
-            world.begin_ids(u64::from(number - 1) * IDS + 1);
-            world
+            world.begin_ids((number - 1) * IDS + 1);
+            world.scheduling(seed + number)
         })
         .collect();
     // The process ends as a whole, and has one clock.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sterna::delivery::policy;
 use sterna::delivery::present_route::PresentRoute;
 use sterna::lane::{Asked, Lane, Said};
-use sterna::push::PushClass;
+use sterna::push::{Push, PushClass};
 
 use super::World;
 use super::keeper::Keeper;
@@ -65,13 +65,18 @@ impl World {
             net.ledger.coverage.count(Kind::PushResumed);
             net.ledger.pace.begins(now);
         }
-        let mut room = self
-            .lane
-            .room()
-            .reserve_for(PushClass::Transactional, pushes.len())
+        self.scheduled
+            .start_again(&self.lane, moment, &mut net.ledger);
+        let room = self.lane.room();
+        let is_scheduled = |push: &Push| push.envelope().earliest.is_some();
+        let scheduled = pushes.iter().filter(|(push, _)| is_scheduled(push)).count();
+        let others = room
+            .reserve_for(PushClass::Transactional, pushes.len() - scheduled)
             .unwrap();
-        let mut fresh = Vec::new();
+        let scheduled = room.reserve_scheduled(scheduled).unwrap();
+        let mut rooms = [(others, Vec::new()), (scheduled, Vec::new())];
         for (push, waits) in pushes {
+            let (room, fresh) = &mut rooms[usize::from(is_scheduled(&push))];
             if let Some(until) = waits.rest.filter(|until| *until > now) {
                 net.ledger.coverage.count(Kind::RestResumed);
                 let spread = Duration::ZERO;
@@ -91,7 +96,9 @@ impl World {
         }
         drop(net);
         self.seats = (0..site.threads).map(|seat| self.seat(seat)).collect();
-        self.lane.enqueue(room, fresh);
+        for (room, fresh) in rooms {
+            self.lane.enqueue(room, fresh);
+        }
         self.lane.call_first();
     }
 }
