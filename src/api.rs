@@ -40,5 +40,5 @@ pub(crate) use keyless::Keyless;
 pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use lines::Lines;
 pub use plan::Rules;
-pub use service::{Service, Terms};
+pub use service::{Service, Terms, Watched};
 pub use turned_away::TurnedAway;

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, select};
 
+pub use crate::api::Watched;
 use crate::api::idempotency::Answered;
 use crate::api::{ChannelCalls, Ids, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
@@ -280,9 +281,9 @@ impl Daemon {
         self.listener.as_ref()?.local_addr()
     }
 
-    /// The daemon, which from now on shows `watcher` status and body of each answer of the API.
+    /// The daemon, which from now on shows `watcher` what the API ignores and answers.
     #[must_use]
-    pub fn watched(self, watcher: impl Fn(u16, &[u8]) + Send + Sync + 'static) -> Self {
+    pub fn watched(self, watcher: impl Fn(&Watched<'_>) + Send + Sync + 'static) -> Self {
         // Only the first one watches.
         let _watches = self.service.watcher.set(Box::new(watcher)).is_ok();
         self

@@ -17,6 +17,8 @@ use crate::texts::{self, nearest};
 #[derive(Debug, Default)]
 pub struct Ignored {
     listed: Vec<String>,
+    /// What each of the listed ones is.
+    listed_fields: Vec<IgnoredField>,
     /// What the listed ones take in an answer.
     bytes: usize,
     count: usize,
@@ -93,6 +95,7 @@ impl Ignored {
             self.bytes = self.bytes.saturating_add(bytes);
             if self.bytes <= LISTED_MAX {
                 self.listed.push(pointer);
+                self.listed_fields.push(field.clone());
             }
         }
         self.count = self.count.saturating_add(1);
@@ -107,7 +110,7 @@ impl Ignored {
         for pointer in &mut self.listed {
             if has_key(&name_of(pointer)) {
                 let (place, _) = pointer.rsplit_once('/').unwrap_or_default();
-                *pointer = format!("{place}/…");
+                *pointer = format!("{place}{HIDDEN}");
             }
         }
         self.fields.retain(|field| match field {
@@ -129,6 +132,16 @@ impl Ignored {
     /// JSON pointers (RFC 6901) to the first of them.
     pub fn listed(&self) -> &[String] {
         &self.listed
+    }
+
+    /// The listed ones, each with why it is ignored; less what [`Ignored::hide`] has hidden.
+    pub(super) fn reasons(&self, endpoint: &str) -> Vec<String> {
+        let fields = self.listed.iter().zip(&self.listed_fields);
+        let reasons = fields.map(|(pointer, field)| match pointer.strip_suffix(HIDDEN) {
+            Some(_) => pointer.clone(),
+            None => format!("{pointer}: {}", field.what(endpoint)),
+        });
+        reasons.collect()
     }
 
     /// How many there are beyond the listed ones.
@@ -184,7 +197,7 @@ pub(super) fn faults(
             let place = path.rsplit_once('/').map_or("", |(place, _)| place);
             (place.to_owned(), "a name that is no field".to_owned())
         } else {
-            (path.to_string(), IgnoredField::Unknown(name).what())
+            (path.to_string(), IgnoredField::Unknown(name).what(PUSH))
         }
     });
     let more = (unlisted > 0).then(|| {
@@ -193,7 +206,7 @@ pub(super) fn faults(
     });
     let fields = unused.fields.iter();
     let fields = fields.map(|name| {
-        let what = IgnoredField::Unused(provider, name).what();
+        let what = IgnoredField::Unused(provider, name).what(PUSH);
         ((*name).to_owned(), what)
     });
     let parts = unused.unknown.iter().map(|part| {
@@ -202,7 +215,10 @@ pub(super) fn faults(
             let place = part.rsplit_once('/').map_or("", |(place, _)| place);
             (place.to_owned(), "a name that is no field".to_owned())
         } else {
-            (part.to_string(), IgnoredField::Part(part.clone()).what())
+            (
+                part.to_string(),
+                IgnoredField::Part(part.clone()).what(PUSH),
+            )
         }
     });
     unknown.chain(more).chain(fields).chain(parts).collect()
@@ -277,9 +293,9 @@ impl Told {
 
 impl IgnoredField {
     /// What is wrong with it.
-    fn what(&self) -> String {
+    fn what(&self, endpoint: &str) -> String {
         match self {
-            Self::Unknown(name) => format!("{name:?} is no field of POST /push{}", or(name)),
+            Self::Unknown(name) => format!("{name:?} is no field of {endpoint}{}", or(name)),
             Self::Part(path) => format!("{path:?} is no field, or has no effect"),
             Self::Unused(provider, name) => {
                 format!(
@@ -296,8 +312,8 @@ impl IgnoredField {
                 let meant = or(name);
                 format!("{name:?} is no field of {endpoint} and was ignored in {requests}{meant}")
             }
-            Self::Part(_) => format!("{}, and was ignored in {requests}", self.what()),
-            Self::Unused(..) => format!("{} and was ignored in {requests}", self.what()),
+            Self::Part(_) => format!("{}, and was ignored in {requests}", self.what(endpoint)),
+            Self::Unused(..) => format!("{} and was ignored in {requests}", self.what(endpoint)),
         }
     }
 }
@@ -317,6 +333,12 @@ pub(super) const TOKEN: &str = "token";
 pub(super) const TOKENS: &str = "tokens";
 pub(super) const MESSAGE: &str = "message";
 pub(super) const PLATFORM: &str = "platform";
+
+/// Where notifications come in.
+pub(super) const PUSH: &str = "POST /push";
+
+/// The end of a pointer whose name has an API key.
+const HIDDEN: &str = "/…";
 
 /// Characters by which an API key is found: fewer of one tell nothing.
 const KEY_BEGIN: usize = 8;
@@ -363,9 +385,6 @@ mod tests {
         }
         ignored
     }
-
-    /// Where the requests come in.
-    const HERE: &str = "POST /push";
 
     /// One notification with these members.
     fn of_one(members: &str) -> Ignored {
@@ -439,7 +458,7 @@ mod tests {
         let start = Instant::now();
         let mut told = Told::default();
         let one = of_one(r#""platform":2,"subtitle":"t","sonud":"s""#);
-        let lines = told.tell(&one, (HERE, "r-1"), start);
+        let lines = told.tell(&one, (PUSH, "r-1"), start);
         assert_eq!(
             lines,
             [
@@ -448,7 +467,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            told.tell(&one, (HERE, "r-1"), start + TOLD_EVERY / 2),
+            told.tell(&one, (PUSH, "r-1"), start + TOLD_EVERY / 2),
             [""; 0]
         );
         let there = "POST /api/push";
@@ -458,19 +477,19 @@ mod tests {
         assert!(later[0].contains("ignored in 2 requests"), "{later:?}");
         let lines = (0..1000).map(|n| {
             let one = of_one(&format!("\"x{n}\":1"));
-            told.tell(&one, (HERE, "r-1"), start).len()
+            told.tell(&one, (PUSH, "r-1"), start).len()
         });
         assert_eq!(lines.sum::<usize>(), 99, "with the one before, a hundred");
         let unused = of_one(r#""platform":2,"sound":"s""#);
         assert_eq!(
-            told.tell(&unused, (HERE, "r-1"), start).len(),
+            told.tell(&unused, (PUSH, "r-1"), start).len(),
             1,
             "these are few"
         );
         let many: Vec<String> = (0..40).map(|n| format!("{{\"y{n}\":1}}")).collect();
         let many = ignored(&format!("{{\"notifications\":[{}]}}", many.join(",")));
-        assert_eq!(Told::default().tell(&many, (HERE, "r-1"), start).len(), 16);
-        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), (HERE, "r-1"), start);
+        assert_eq!(Told::default().tell(&many, (PUSH, "r-1"), start).len(), 16);
+        let lines = Told::default().tell(&of_one("\"a\\nb\":1"), (PUSH, "r-1"), start);
         assert!(lines[0].starts_with("\"a\\nb\" is no field"), "{lines:?}");
     }
 
@@ -490,10 +509,13 @@ mod tests {
         let place = "/notifications/0";
         let listed = ["…", "…", "…", "x"].map(|name| format!("{place}/{name}"));
         assert_eq!(found.listed(), listed);
+        let [a, b, c, x] = listed;
+        let x = format!("{x}: \"x\" is no field of POST /push");
+        assert_eq!(found.reasons(PUSH), [a, b, c, x]);
         let instead = found.with_meant("no token", TOKEN);
         let expected = "no token: \"…\" is no field, \"token\" is";
         assert_eq!(instead.as_deref(), Some(expected));
-        let lines = Told::default().tell(&found, (HERE, "r-1"), Instant::now());
+        let lines = Told::default().tell(&found, (PUSH, "r-1"), Instant::now());
         assert!(
             lines.len() == 1 && lines[0].starts_with("\"x\" "),
             "{lines:?}"

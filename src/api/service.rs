@@ -15,7 +15,7 @@ use super::channel_calls::ChannelCalls;
 use super::gorush;
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
-use super::ignored::{Ignored, Told};
+use super::ignored::{self, Ignored, Told};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::lines::Lines;
@@ -95,8 +95,17 @@ pub struct Service {
     pub watcher: OnceLock<Box<Watcher>>,
 }
 
-/// What is to be done with each answer: its status and its body.
-pub type Watcher = dyn Fn(u16, &[u8]) + Send + Sync;
+/// What is to be done with what is watched.
+pub type Watcher = dyn Fn(&Watched<'_>) + Send + Sync;
+
+/// What is seen of requests.
+#[derive(Debug)]
+pub enum Watched<'a> {
+    /// Parts that are ignored, each with why, and how many more there are.
+    Ignored(&'a [String], usize),
+    /// An answer: its status and its body.
+    Answer(u16, &'a [u8]),
+}
 
 impl Handler for Service {
     fn begin(&self, head: &mut Head, peer: &dyn Fn() -> String) -> Result<(), Refusal> {
@@ -155,7 +164,7 @@ impl Handler for Service {
 
     fn answered(&self, reply: &Reply) {
         if let Some(watcher) = self.watcher.get() {
-            watcher(reply.status, &reply.body);
+            watcher(&Watched::Answer(reply.status, &reply.body));
         }
     }
 }
@@ -408,6 +417,10 @@ impl Service {
         if ignored.is_empty() {
             return;
         }
+        if let Some(watcher) = self.watcher.get() {
+            let reasons = ignored.reasons(endpoint(head));
+            watcher(&Watched::Ignored(&reasons, ignored.omitted()));
+        }
         let now = moment::now();
         let lines = self.told().tell(ignored, (endpoint(head), head.id()), now);
         for line in lines {
@@ -461,7 +474,7 @@ fn endpoint(head: &Head) -> &'static str {
     if is_gorush(head) {
         "POST /api/push"
     } else {
-        "POST /push"
+        ignored::PUSH
     }
 }
 

@@ -17,7 +17,7 @@ use super::serve::{exit_code, refused};
 use super::simulate::{self, CONFIG_NAME, Directory};
 use super::{ExitCode, report};
 use crate::config::{Config, Environment, Overrides};
-use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind};
+use crate::daemon::{self, Daemon, Source, StartError, StartErrorKind, Watched};
 use crate::log::{Shape, forges};
 use crate::signal::Signal;
 use crate::simulator::{Credentials, Provider, Receipt, Report, Simulator};
@@ -96,7 +96,7 @@ fn play(demo: &Demo, signals: &Receiver<Signal>) -> Result<ExitCode, DemoFailure
     let daemon = if quiet {
         daemon
     } else {
-        daemon.watched(show_answer)
+        daemon.watched(show_watched)
     };
     introduce(demo, &daemon, &simulator, &directory.path)?;
     let ended = Arc::new(AtomicBool::new(false));
@@ -257,14 +257,34 @@ struct Reported {
     error: String,
     rejected: Vec<Rejected>,
     rejected_omitted: usize,
-    ignored: Vec<String>,
-    ignored_omitted: usize,
+    /// The same in the words of gorush's callers.
+    logs: Vec<GorushRejected>,
+    logs_omitted: usize,
 }
 
 #[derive(Deserialize)]
 struct Rejected {
     pointer: String,
     error: String,
+}
+
+#[derive(Deserialize)]
+struct GorushRejected {
+    platform: String,
+    token: String,
+    error: String,
+}
+
+fn show_watched(watched: &Watched<'_>) {
+    match watched {
+        Watched::Answer(status, body) => show_answer(*status, body),
+        Watched::Ignored(reasons, omitted) => {
+            let mut lines = Vec::new();
+            let reasons = reasons.iter().cloned();
+            show_parts(&mut lines, "ignored  ", reasons, *omitted);
+            show(&lines);
+        }
+    }
 }
 
 fn show_answer(status: u16, body: &[u8]) {
@@ -276,7 +296,13 @@ fn show_answer(status: u16, body: &[u8]) {
     let mut lines = Vec::new();
     if is_refused {
         let more = if answer.error.is_empty() { "" } else { ": " };
-        let message = answer.message.trim_end();
+        // That of the first part stands there below.
+        let is_first = |part: &Rejected| part.error == answer.message;
+        let message = if answer.rejected.first().is_some_and(is_first) {
+            "nothing of it is pushed"
+        } else {
+            answer.message.trim_end()
+        };
         lines.push(format!(
             "refused         {status} {message}{more}{}",
             answer.error
@@ -285,10 +311,19 @@ fn show_answer(status: u16, body: &[u8]) {
     let rejected = answer.rejected.iter();
     let rejected = rejected.map(|it| format!("{}: {}", it.pointer, it.error));
     show_parts(&mut lines, "rejected ", rejected, answer.rejected_omitted);
-    let ignored = answer.ignored.into_iter();
-    show_parts(&mut lines, "ignored  ", ignored, answer.ignored_omitted);
+    let logs = answer.logs.iter();
+    let logs = logs.map(|it| {
+        let token = texts::shortened(&it.token, TOKEN_SHOWN);
+        let place = [&*it.platform, &*token].join(" ");
+        format!("{}: {}", place.trim(), it.error)
+    });
+    show_parts(&mut lines, "rejected ", logs, answer.logs_omitted);
+    show(&lines);
+}
+
+/// Shows lines at once, so that no other one comes between them.
+fn show(lines: &[String]) {
     if !lines.is_empty() {
-        // At once, so that no other line comes between them.
         let lines: Vec<_> = lines.iter().map(|line| harmless(line)).collect();
         tell(&lines.join("\n"));
     }
@@ -321,12 +356,22 @@ fn show_receipt(receipt: &Receipt<'_>) {
         Provider::OAuth | Provider::Channels => return,
     };
     let body = String::from_utf8_lossy(receipt.body);
-    tell(&harmless(&format!(
+    let got = format!(
         "  {provider} got {} {body}, answers {} {}",
         texts::shortened(receipt.device_token, TOKEN_SHOWN),
         receipt.status,
         receipt.reason,
-    )));
+    );
+    let fields = receipt.headers.iter();
+    let fields = fields.filter(|(name, _)| name.starts_with("apns-"));
+    let fields: Vec<_> = fields
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    let mut lines = vec![got.trim_end().to_owned()];
+    if !fields.is_empty() {
+        lines.push(format!("       by {}", fields.join(", ")));
+    }
+    show(&lines);
 }
 
 fn tell(line: &str) {

@@ -198,7 +198,8 @@ fn the_demo_shows_what_becomes_of_each_push_that_it_proposes() {
             ids[2]
         ),
         "APNs got 0bad4100 ".to_owned(),
-        "answers 410 Unregistered".to_owned(),
+        "answers 410 Unregistered\n       by apns-id ".to_owned(),
+        ", apns-push-type alert".to_owned(),
         "FCM got ".to_owned(),
     ];
     wait_until("all three to be shown", || {
@@ -224,6 +225,11 @@ fn the_demo_shows_why_nothing_of_a_request_arrives() {
             200,
         ),
         ("/push", &bad, 400),
+        (
+            "/api/push",
+            r#"{"notifications":[{"platform":1,"tokens":["ab","zz"],"message":"m","retry":3}]}"#,
+            200,
+        ),
         ("/pusch", "{}", 404),
         ("/push", "", 400),
     ] {
@@ -238,8 +244,12 @@ fn the_demo_shows_why_nothing_of_a_request_arrives() {
         "refused         400 Request-body is malformed: /notifications/0/platform: 1, 2, \"ios\" or \
          \"android\" was expected, and there is the string \"1\"",
         "refused         400 empty notification: no notifications: \"\\u{1b}[2Jnotification\"",
-        "ignored         /notifications/0/sonud\n",
+        "ignored         /notifications/0/sonud: \"sonud\" is no field of POST /push; \"sound\" is \
+         one\n",
+        "refused         400 nothing of it is pushed\nrejected        /notifications/0/token/0: ",
         &format!("rejected        /notifications/0/token/7: {rejected}\nrejected        2 more\n"),
+        "ignored         /notifications/0/retry: \"retry\" is no field of POST /api/push\n",
+        &format!("rejected        ios zz: {rejected}\n"),
         "refused         404 404 page not found\n",
         "refused         400 request body is empty: the body: ",
         "refused         413 request body is over the limit(",
