@@ -96,7 +96,16 @@ pub fn credentials(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<D
             Err(errors) => errors.iter().for_each(|it| say(Severity::Error, it)),
         }
     }
-    let keys = named::api_keys(config).err().unwrap_or_default();
+    let keys = match named::api_keys(config) {
+        Ok(found) => {
+            found
+                .doubts
+                .iter()
+                .for_each(|it| say(Severity::Warning, it));
+            Vec::new()
+        }
+        Err(errors) => errors,
+    };
     let hash_key = named::hash_key(&config.log).err();
     for error in keys.iter().chain(&hash_key) {
         say(Severity::Error, error);

@@ -203,14 +203,17 @@ pub fn fcm(
     Ok(Found { value, doubts })
 }
 
-/// Reads the API keys, if there is to be a file of them.
+/// Reads the API keys, if there is to be a file of them; a doubt about it names lines, and no key.
 ///
 /// # Errors
 ///
 /// All for which it cannot be used.
-pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Vec<Finding>> {
+pub fn api_keys(config: &Config) -> Result<Found<Option<ApiKeys>>, Vec<Finding>> {
     let Some(path) = &config.core.api_key_path else {
-        return Ok(None);
+        return Ok(Found {
+            value: None,
+            doubts: Vec::new(),
+        });
     };
     let file = read(KEYS, path, Wanted::Text).map_err(one)?;
     let text = String::from_utf8_lossy(&file);
@@ -223,7 +226,11 @@ pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Vec<Finding>> {
             Err(errors)
         }
     });
-    keys.map(Some).map_err(|errors| {
+    let found = |keys: ApiKeys| Found {
+        doubts: for_tokens_alone(&keys, path).into_iter().collect(),
+        value: Some(keys),
+    };
+    keys.map(found).map_err(|errors| {
         let mut findings = Vec::new();
         for error in errors {
             // Of a file of another kind one thing is to be said.
@@ -234,6 +241,24 @@ pub fn api_keys(config: &Config) -> Result<Option<ApiKeys>, Vec<Finding>> {
         }
         findings
     })
+}
+
+/// What is to be said of keys whose callers may push to device tokens alone.
+fn for_tokens_alone(keys: &ApiKeys, path: &Path) -> Option<Finding> {
+    let lines: Vec<_> = keys.lines_for_tokens_alone().collect();
+    let [first, others @ ..] = &*lines else {
+        return None;
+    };
+    let others = others.iter().map(|line| format!(", {line}"));
+    let (s, others) = (
+        if lines.len() > 1 { "s" } else { "" },
+        others.collect::<String>(),
+    );
+    let text = format!(
+        "line{s} {first}{others}: rights=push is for pushes to device tokens alone; where callers \
+         push to topics or channels too, write rights=push,topics,channels"
+    );
+    Some(Finding::at(KEYS, path, text))
 }
 
 /// Reads the key of hashed device tokens, if they are to be hashed.

@@ -8,7 +8,7 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 
-use super::rights::Rights;
+use super::rights::{Right, Rights};
 use crate::count;
 use crate::pasted;
 use crate::push::is_app_name;
@@ -126,6 +126,18 @@ impl ApiKeys {
             Some(KeysError { line, text })
         };
         self.0.iter().filter_map(unknown).collect()
+    }
+
+    /// Lines of keys that are good for pushes, and for none to topics or channels: who wrote them
+    /// may have thought that `rights=push` is.
+    pub fn lines_for_tokens_alone(&self) -> impl Iterator<Item = usize> {
+        let has_either = |rights: &Rights| {
+            let mut either = [Right::Topics, Right::Channels].into_iter();
+            either.any(|right| rights.have(right))
+        };
+        let keys = self.0.iter().map(|key| (key.line, &key.rights));
+        let keys = keys.filter(move |(_, it)| it.have(Right::Push) && !has_either(it));
+        keys.map(|(line, _)| line)
     }
 
     /// Whether it is one of these; takes no other time if it is not.
@@ -311,7 +323,6 @@ pub const MAX_KEY: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::rights::Right;
     use super::*;
 
     const OLD: &str = "0123456789abcdef";
@@ -379,6 +390,10 @@ mod tests {
         assert_eq!(has(OLD), Some([true, false, false, false, false]));
         assert_eq!(has(NEW), Some([false, true, true, false, false]));
         assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 5]));
+        assert_eq!(keys.lines_for_tokens_alone().collect::<Vec<_>>(), [1]);
+        let either = format!("{OLD} rights=push,topics\n{NEW} rights=channels,push\n");
+        let either = ApiKeys::parse(&either).unwrap();
+        assert_eq!(either.lines_for_tokens_alone().count(), 0);
         assert_eq!(has(&format!("{OLD} rights=push")), None);
         assert_eq!((has("0123456789abcde"), keys.rights(None)), (None, None));
         let twice = format!("{OLD} rights=push,read\n{OLD} rights=read,push\n");

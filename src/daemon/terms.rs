@@ -21,6 +21,9 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
         let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
         StartError::new(StartErrorKind::Config, lines.join("\n"))
     })?;
+    for doubt in &keys.doubts {
+        ::log::warn!("{doubt}");
+    }
     Ok(Terms {
         rules: Rules {
             notification_max: config.core.notification_max.get(),
@@ -32,7 +35,7 @@ pub(super) fn terms(config: &Config) -> Result<Terms, StartError> {
             check_token: check_device_token,
             content: Box::new(content_of(sites(config))),
         },
-        keys,
+        keys: keys.value,
         hosts: config.core.hosts.clone(),
         trailing: if config.log.level >= ::log::LevelFilter::Debug {
             Trailing::Refused

@@ -215,6 +215,13 @@ fn a_push_to_a_topic_or_a_channel_needs_a_right_of_its_own() {
     let lines = format!("{KEY} rights=push\n{NEXT_KEY} rights=push,topics,channels\n");
     fs::write(site.path("api-keys"), lines).unwrap();
     let daemon = site.start();
+    let told = site.operator_log();
+    let file = site.path("api-keys");
+    let warned = format!(
+        "core.api_key_path {}: line 1: rights=push is for pushes to device tokens alone; ",
+        file.display()
+    );
+    assert!(told.contains(&warned) && !told.contains(KEY), "{told}");
     let token = fcm_token(1);
     for (target, text, of_push) in [
         ("token", &*token, 200),
