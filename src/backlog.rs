@@ -68,7 +68,7 @@ pub use crate::journal::{KeptAnswer, Refused};
 pub use absent::{Absent, DISABLED, REMOVED};
 pub use feeder::Feeder;
 pub use last_lines::settle as settle_last_lines;
-pub use push_state::{Ending, PushState};
+pub use push_state::{Ending, PushState, TokenVerdict};
 pub use whereabouts::{Purged, Whereabouts};
 
 use called_off::CalledOff;

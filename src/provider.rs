@@ -246,6 +246,17 @@ pub enum TokenEffect {
     Dead,
 }
 
+impl TokenEffect {
+    /// Its word in the push log; none for nothing.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Keep => None,
+            Self::Suspect => Some("suspect"),
+            Self::Dead => Some("dead"),
+        }
+    }
+}
+
 /// One line of a provider's answer table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {

@@ -39,6 +39,10 @@ struct StateBody<'a> {
     at_unix: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fcm_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_is: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone_since: Option<u64>,
 }
 
 /// The answer for a push that is not known, to who asks the wrong daemon.
@@ -118,6 +122,8 @@ pub fn reply(id: PushId, state: &PushState, own: Node) -> Reply {
             at: rfc3339(ending.at),
             at_unix: Some(ending.at.as_secs()),
             fcm_name: ending.fcm_name.as_deref(),
+            token_is: ending.token.as_ref().map(|token| token.token_is),
+            gone_since: ending.token.as_ref().and_then(|token| token.gone_since),
             ..shown
         },
     };
@@ -134,7 +140,7 @@ fn rfc3339(unix: Duration) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backlog::Ending;
+    use crate::backlog::{Ending, TokenVerdict};
     use crate::push::Provider;
 
     fn check(state: &PushState, status: u16, body: &str) {
@@ -183,16 +189,20 @@ mod tests {
             attempts: 1,
             at: Duration::from_secs(1_795_336_102),
             fcm_name: None,
+            token: Some(Box::new(TokenVerdict {
+                token_is: "dead",
+                gone_since: Some(1_577_836_800_123),
+            })),
         };
         check(
             &PushState::Settling(ending.clone()),
             200,
-            r#"{"id":17,"platform":"android","state":"settling","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+            r#"{"id":17,"platform":"android","state":"settling","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102,"token_is":"dead","gone_since":1577836800123}"#,
         );
         check(
             &PushState::Settled(ending.clone()),
             200,
-            r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102}"#,
+            r#"{"id":17,"platform":"android","state":"settled","attempts":1,"end":"failed","status":404,"reason":"UNREGISTERED","error":"gone","at":"2026-11-22T08:28:22Z","at_unix":1795336102,"token_is":"dead","gone_since":1577836800123}"#,
         );
         let taken = Ending {
             end: "succeeded",
@@ -200,6 +210,7 @@ mod tests {
             reason: "".into(),
             error: "".into(),
             fcm_name: Some("projects/p/messages/0:1%2".into()),
+            token: None,
             ..ending
         };
         check(

@@ -78,4 +78,15 @@ pub struct Ending {
     pub at: Duration,
     /// What FCM calls the message that it took.
     pub fcm_name: Option<Box<str>>,
+    /// What the provider's answer means for the device token, if it means anything.
+    pub token: Option<Box<TokenVerdict>>,
+}
+
+/// What a provider's answer means for a device token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenVerdict {
+    /// `dead` or `suspect`.
+    pub token_is: &'static str,
+    /// Since when the device token is dead, in milliseconds since the Unix epoch, by the provider.
+    pub gone_since: Option<u64>,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::scheduled::Canceller;
-use super::{Backlog, Ending, LINES_KEPT_WITHIN, PushState};
+use super::{Backlog, Ending, LINES_KEPT_WITHIN, PushState, TokenVerdict};
 use crate::delivery::register::{Register, Remembered};
 use crate::delivery::running_lane::RunningLane;
 use crate::lane::{Held, Lane, Lanes, Wish};
@@ -314,6 +314,11 @@ impl Whereabouts {
 
 fn ending(settled: Remembered) -> Ending {
     let settlement = settled.settlement;
+    let gone_since = settlement.gone_since();
+    let verdict = |token_is| TokenVerdict {
+        token_is,
+        gone_since,
+    };
     Ending {
         lane: settled.lane,
         end: match settlement.end {
@@ -321,6 +326,7 @@ fn ending(settled: Remembered) -> Ending {
             End::Failed => "failed",
             End::Expired => "expired",
         },
+        token: settlement.token_effect.word().map(verdict).map(Box::new),
         status: settlement.status,
         reason: settlement.reason.into(),
         error: settlement.error.into(),

@@ -49,6 +49,12 @@ pub struct Settlement {
 }
 
 impl Settlement {
+    /// Since when the device token is dead, if it is and the provider said so.
+    pub fn gone_since(&self) -> Option<u64> {
+        let is_dead = self.token_effect == TokenEffect::Dead;
+        self.gone_since_ms.filter(|_| is_dead)
+    }
+
     /// A settlement with a sentence of ours, and with nothing that a provider's answer would say:
     /// who settles by an answer all the same adds its status and its word.
     pub fn of_ours(end: End, reason: &'static str, error: String, attempt: u16) -> Self {

@@ -116,6 +116,8 @@ impl Sinks {
                 maybe_sent: push.maybe_sent || push.in_doubt,
                 accepted: origin.as_ref().map(|origin| &*origin.accepted),
                 fcm_name: settlement.message_name.as_deref(),
+                token_is: settlement.token_effect.word(),
+                gone_since: settlement.gone_since(),
                 send_at: None,
             },
         };

@@ -10,7 +10,7 @@
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,
-//!  "apns_unique_id":…,"send_at":…,]
+//!  "apns_unique_id":…,"token_is":…,"gone_since":…,"send_at":…,]
 //!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]
 //!  [,"target":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
@@ -133,6 +133,10 @@ pub struct Tail<'a> {
     pub accepted: Option<&'a str>,
     /// What FCM calls the message that it took.
     pub fcm_name: Option<&'a str>,
+    /// What the answer means for the device token: `dead` or `suspect`, if it means anything.
+    pub token_is: Option<&'static str>,
+    /// Since when the device token is dead, in milliseconds since the Unix epoch, by the provider.
+    pub gone_since: Option<u64>,
     /// The second since the Unix epoch before which a push that was accepted is not sent.
     pub send_at: Option<u32>,
 }
@@ -297,6 +301,13 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
     }
     if let Some(id) = tail.apns_unique_id {
         text(out, ",\"apns_unique_id\":", id);
+    }
+    if let Some(word) = tail.token_is {
+        text(out, ",\"token_is\":", word);
+    }
+    if let Some(since) = tail.gone_since {
+        key(out, ",\"gone_since\":");
+        unsigned(out, since);
     }
     if let Some(at) = tail.send_at {
         key(out, ",\"send_at\":");

@@ -31,6 +31,11 @@ impl Line {
         self.json[key].as_f64().unwrap()
     }
 
+    /// All of it.
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+
     /// Its type; empty if it has none.
     pub(crate) fn kind(&self) -> &str {
         self.text_of("type")

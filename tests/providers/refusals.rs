@@ -83,6 +83,9 @@ fn refused_device_tokens_are_told_in_gauruns_words_with_the_providers_beside_the
         .push(&json!({"notifications": notifications}))
         .accepted_ids();
     assert_eq!(accepted.len(), 1 + DEAD.len());
+    daemon.wait_idle();
+    let state = |id: &u64| daemon.request("GET", &format!("/push/{id}"), b"").json();
+    let states: Vec<_> = accepted[1..].iter().map(state).collect();
     let stat = daemon.settle();
 
     let access = site.access_log();
@@ -106,16 +109,28 @@ fn refused_device_tokens_are_told_in_gauruns_words_with_the_providers_beside_the
     );
     let log = site.error_log();
     check_same(&ids(&log, "failed-push"), &accepted[1..]);
-    for ((platform, token, status, reason, error), id) in DEAD.iter().zip(&accepted[1..]) {
+    let settled = accepted[1..].iter().zip(&states);
+    for ((platform, token, status, reason, error), (id, state)) in DEAD.iter().zip(settled) {
         let line = log.iter().find(|line| line.id() == *id).unwrap();
         let word = if *platform == 1 { "ios" } else { "android" };
         let apns_id = apns_id_of(token)
             .map(|apns_id| format!(r#""apns_id":"{apns_id}","#))
             .unwrap_or_default();
+        let token_is = match *reason {
+            "Unregistered" | "ExpiredToken" | "UNREGISTERED" => r#","token_is":"dead""#,
+            "SomethingNew" => "",
+            _ => r#","token_is":"suspect""#,
+        };
+        // Apple says the time with one of them.
+        let since = line.number("gone_since");
+        assert_eq!(since.is_some(), *status == 410, "{reason}");
+        let since = since.map_or_else(String::new, |since| format!(r#","gone_since":{since}"#));
+        assert_eq!(state["token_is"], line.json()["token_is"], "{reason}");
+        assert_eq!(state["gone_since"], line.json()["gone_since"], "{reason}");
         assert_eq!(
             without_times(line),
             format!(
-                r#"{{"level":"error","time":"…","message":"hello","id":{id},"platform":"{word}","token":"{token}","type":"failed-push","ptime":…,"error":"{error}","title":"T","badge":3,"expiry":10,"identifier":"id-1","status":{status},"reason":"{reason}",{apns_id}"attempt":1}}"#
+                r#"{{"level":"error","time":"…","message":"hello","id":{id},"platform":"{word}","token":"{token}","type":"failed-push","ptime":…,"error":"{error}","title":"T","badge":3,"expiry":10,"identifier":"id-1","status":{status},"reason":"{reason}",{apns_id}"attempt":1{token_is}{since}}}"#
             )
         );
     }

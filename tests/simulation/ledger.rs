@@ -453,12 +453,7 @@ impl Ledger {
         }
         record.settled = true;
         self.hold.settled(push);
-        let expected_type = if succeeded {
-            "succeeded-push"
-        } else {
-            "failed-push"
-        };
-        if line["type"] != expected_type {
+        if line["type"] != ["failed-push", "succeeded-push"][usize::from(succeeded)] {
             faults.push(format!("is in the wrong log: {}", line["type"]));
         }
         let maybe_sent = line["maybe_sent"].as_bool().unwrap_or(false);
@@ -474,6 +469,10 @@ impl Ledger {
         }
         let status = line["status"].as_u64();
         let answer = record.due.take();
+        let token_is = answer.and_then(|it| it.token_is(&record.accepted.envelope));
+        if line["token_is"].as_str() != token_is {
+            faults.push(format!("says that its token is {}", line["token_is"]));
+        }
         let judged = match answer {
             Some(reply) => {
                 let same = status == Some(reply.status.into()) && reason == reply.reason;

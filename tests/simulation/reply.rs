@@ -5,7 +5,7 @@ mod table;
 use std::time::Duration;
 
 use sterna::http2::ErrorCode;
-use sterna::push::Envelope;
+use sterna::push::{Envelope, TargetKind};
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
@@ -212,6 +212,19 @@ impl Reply {
             Body::None | Body::ErrorInfo | Body::Page | Body::Status => false,
         };
         !self.broken && (self.class == Class::Taken || of_device)
+    }
+
+    /// What it says of the device token, if its push is to one.
+    pub(crate) fn token_is(self, of: &Envelope) -> Option<&'static str> {
+        match self.reason {
+            _ if !matches!(of.target, TargetKind::DeviceToken | TargetKind::Fid) => None,
+            "Unregistered" | "ExpiredToken" | "UNREGISTERED" => Some("dead"),
+            "BadDeviceToken"
+            | "DeviceTokenNotForTopic"
+            | "INVALID_ARGUMENT"
+            | "SENDER_ID_MISMATCH" => Some("suspect"),
+            _ => None,
+        }
     }
 
     /// Seconds of wait that it asks for.

@@ -165,6 +165,8 @@ pub(super) fn push_state() -> Value {
             "at": {"type": "string", "format": "date-time"},
             "at_unix": count,
             "fcm_name": text,
+            "token_is": {"enum": ["dead", "suspect"]},
+            "gone_since": count,
         },
     })
 }

@@ -390,6 +390,8 @@ fn shown(n: &Notification, tail: &Tail<'_>) -> Shown {
         ("accepted", tail.accepted.map(Value::from)),
         ("fcm_name", tail.fcm_name.map(Value::from)),
         ("apns_unique_id", tail.apns_unique_id.map(Value::from)),
+        ("token_is", tail.token_is.map(Value::from)),
+        ("gone_since", tail.gone_since.map(Value::from)),
         ("send_at", tail.send_at.map(Value::from)),
     ]
 }
@@ -456,6 +458,8 @@ proptest! {
             accepted: maybe_sent.then_some(&*error),
             fcm_name: (!with_id).then_some("projects/p/messages/0%1"),
             apns_unique_id: with_id.then_some(APNS_ID),
+            token_is: status.map(|_| "dead"),
+            gone_since: status.and(attempt).map(u64::from),
             send_at: with_id.then_some(1_796_029_200),
         };
         let line = written(&PushLine {

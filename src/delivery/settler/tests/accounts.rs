@@ -1,10 +1,11 @@
 //! What a settler counts, tells and gives back.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::delivery::register::Keeper;
-use crate::provider::{AnswerHead, TokenEffect, apns, fcm};
+use crate::provider::{Answer, AnswerHead, TokenEffect, Verdict, apns, fcm};
 use crate::push::End;
 
 /// Keeps all that it is told, as a journal does, and counts it.
@@ -178,6 +179,44 @@ fn a_line_has_the_name_by_which_apples_console_finds_the_push() {
     let line: serde_json::Value = serde_json::from_str(&lines).unwrap();
     let expected = "8b36a1c2-53a4-4d37-9a0b-2f6a5a0f0c12";
     assert_eq!(line["apns_unique_id"], expected);
+}
+
+/// With every reason that Apple and Google document.
+#[test]
+fn a_line_says_what_the_answer_means_for_the_device_token() {
+    let (_lane, mut settler, push) = full();
+    let now = Moment::now();
+    let refinements = fcm::refinements().into_iter().map(|(_, row)| row);
+    let rows = apns::ROWS.iter().chain(fcm::ROWS).chain(refinements);
+    let mut told = BTreeSet::new();
+    for row in rows {
+        let Outcome::Answered(answer) = good() else {
+            panic!("no answer")
+        };
+        let answer = Answer {
+            status: 400,
+            reason: row.reason.into(),
+            error: row.meaning.to_owned(),
+            verdict: Verdict::Refused,
+            token: row.token,
+            gone_since_ms: Some(1_577_836_800_123),
+            ..answer
+        };
+        settler.conclude(ended(push.clone(), Outcome::Answered(answer)), now);
+        let lines = String::from_utf8(settler.unflushed()[1].to_vec()).unwrap();
+        let line: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert_eq!(
+            line["token_is"].as_str(),
+            row.token.word(),
+            "{}",
+            row.reason
+        );
+        let is_dead = row.token == TokenEffect::Dead;
+        let since = is_dead.then_some(1_577_836_800_123);
+        assert_eq!(line["gone_since"].as_u64(), since, "{}", row.reason);
+        told.extend(row.token.word());
+    }
+    assert_eq!(told, ["dead", "suspect"].into());
 }
 
 #[test]
