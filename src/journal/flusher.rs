@@ -1,20 +1,25 @@
 //! The thread that writes the journal: everything that has come together in one write, one sync
 //! for all who wait for it.
 
+mod room;
+
 use crate::push::End;
 use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use room::is_large;
+
 use super::batch::Group;
 use super::error::Refused;
-use super::inbox::{Contents, Inbox, Reply};
+use super::inbox::{Contents, Inbox, Reply, accept, refuse};
 use super::scheduled_share::ScheduledShare;
 use super::space::Space;
 use super::state::State;
 use super::store::{Store, StoreTrouble, WriteFailure};
 use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
+use crate::count::Seldom;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::timers::Timers;
 use crate::moment::{self, Moment};
@@ -48,6 +53,8 @@ pub(super) struct Flusher {
     share: ScheduledShare,
     /// Whether the operator was told that it is used up.
     has_told_of_share: bool,
+    /// Large requests that were refused alone.
+    told_of_large: Seldom,
     dir: String,
     /// Settlements and attempts.
     settled: Vec<(u64, Option<End>)>,
@@ -114,6 +121,7 @@ impl Flusher {
             space: Space::new(settings.reserve_bytes),
             share: ScheduledShare::new(settings),
             has_told_of_share: false,
+            told_of_large: Seldom::default(),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
             store,
@@ -132,7 +140,7 @@ impl Flusher {
     /// Says at the start if there is no room, before a push has to be refused for it.
     pub(super) fn look_at_room(&mut self, now: Moment) {
         let store = &self.store;
-        if !self.space.has_room(0, now.monotonic, || store.free_space()) {
+        if !self.space.has_room(now.monotonic, || store.free_space()) {
             let state = self.full();
             self.enter(state, now);
         }
@@ -215,23 +223,9 @@ impl Flusher {
             self.retry(now);
         }
         let before = self.store.written();
-        let work = Work {
-            requests: self.within_the_share(work.requests),
-            ..work
-        };
-        let wants_room = !work.requests.is_empty();
-        let mut kept = match wants_room
-            .then(|| self.refusal(&work.requests, now))
-            .flatten()
-        {
-            Some(state) => {
-                let refused = Refused::whole(state.clone());
-                refuse(work.requests.into_iter().map(|(_, reply)| reply), &refused);
-                self.enter(state, now);
-                self.write_all(Vec::new(), work.notes, now)
-            }
-            None => self.write_all(work.requests, work.notes, now),
-        };
+        let with_share = self.within_the_share(work.requests);
+        let requests = self.with_room(with_share, now);
+        let mut kept = self.write_all(requests, work.notes, now);
         kept.extend(self.with_settlements(work.settled_waiting));
         self.answer(kept, now);
         let written = self.store.written().saturating_sub(before);
@@ -250,52 +244,8 @@ impl Flusher {
         }
     }
 
-    /// Refuses requests whose pushes are to be sent later, and for which what is scheduled has no
-    /// room left; the others.
-    fn within_the_share(&mut self, requests: Vec<(Group, Reply)>) -> Vec<(Group, Reply)> {
-        let is_later = |(group, _): &(Group, Reply)| group.scheduled.pushes > 0;
-        // What else is wrong is told before that.
-        if !requests.iter().any(is_later) || self.inbox.lock().state != State::Serving {
-            return requests;
-        }
-        let so_far = (self.store.scheduled(), self.store.live_bytes());
-        let disk = (&self.space, &*self.dir);
-        let sorted = self.share.sort(requests, so_far, disk);
-        let told = sorted.refused.last().map(|(_, why)| why.clone());
-        for (reply, why) in sorted.refused {
-            refuse([reply], &Refused::whole(State::NoShare { why }));
-        }
-        let is_news = told.is_some() && !self.has_told_of_share;
-        self.has_told_of_share = told.is_some();
-        if let Some(why) = told.filter(|_| is_news) {
-            ::log::warn!("journal: pushes with send_at are refused: {why}");
-        }
-        sorted.kept
-    }
-
-    /// Why requests are not taken, if they are not.
-    fn refusal(&mut self, requests: &[(Group, Reply)], now: Moment) -> Option<State> {
-        let state = self.inbox.lock().state.clone();
-        if !matches!(state, State::Serving | State::Closed) {
-            return Some(state);
-        }
-        let bytes: usize = requests.iter().map(|(group, _)| group.len()).sum();
-        let store = &self.store;
-        let fits = self
-            .space
-            .has_room(bytes as u64, now.monotonic, || store.free_space());
-        (!fits).then(|| self.full())
-    }
-
-    fn full(&self) -> State {
-        State::Full {
-            dir: self.dir.clone(),
-            free: self.space.free(),
-            needed: self.space.needed(),
-        }
-    }
-
-    /// Writes what has come together; returns the replies of those whose requests are written.
+    /// Writes what has come together, small requests before large ones; returns the replies of
+    /// those whose requests are written.
     fn write_all(
         &mut self,
         requests: Vec<(Group, Reply)>,
@@ -326,8 +276,13 @@ impl Flusher {
             }
             waiting.extend(notes.are_handed.drain(..).map(|(_, reply)| reply));
             let mut replies = Vec::new();
+            // It is not to fail together with others that may fit.
+            let large = requests.peek().filter(|next| is_large(next));
+            let alone = large.filter(|_| !batch.has_records());
+            let alone = alone.map(|(group, _)| group.len());
             while batch.frames.len() < WRITE_BYTES
-                && let Some((group, reply)) = requests.next()
+                && let Some((group, reply)) =
+                    requests.next_if(|next| !batch.has_records() || !is_large(next))
             {
                 batch.add(&group);
                 replies.push(reply);
@@ -339,8 +294,8 @@ impl Flusher {
             }
             let (bytes, settles) = (batch.frames.len(), !batch.settled.is_empty());
             let leaves = !batch.attempts.is_empty();
-            match self.store.write(batch, now.unix) {
-                Ok(()) => {
+            match (self.store.write(batch, now.unix), alone) {
+                (Ok(()), _) => {
                     self.space.wrote(bytes as u64);
                     if settles {
                         self.settled = Vec::new();
@@ -356,7 +311,13 @@ impl Flusher {
                         SyncPolicy::Interval => accept(replies),
                     }
                 }
-                Err(failure) => {
+                (Err(failure), Some(bytes)) if failure.lacked_room() => {
+                    self.accept_if_kept(waiting);
+                    refuse(replies, &self.lacks_room_for(bytes, now));
+                    let rest = self.with_room(requests.collect(), now);
+                    requests = rest.into_iter().peekable();
+                }
+                (Err(failure), _) => {
                     let refused = self.failure(failure, now);
                     refuse(waiting, &refused);
                     refuse(replies, &refused);
@@ -577,18 +538,6 @@ impl Flusher {
         };
         self.inbox.lock().unwritten += self.settled.len() as u64;
         self.inbox.end(state);
-    }
-}
-
-fn accept(replies: Vec<Reply>) {
-    for reply in replies {
-        let _gone = reply.send(Ok(())).is_err();
-    }
-}
-
-fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused) {
-    for reply in replies {
-        let _gone = reply.send(Err(refused.clone())).is_err();
     }
 }
 

@@ -56,6 +56,20 @@ pub(super) struct Contents {
     pub(super) unwritten: u64,
 }
 
+/// Tells them that it is kept.
+pub(super) fn accept(replies: Vec<Reply>) {
+    for reply in replies {
+        let _gone = reply.send(Ok(())).is_err();
+    }
+}
+
+/// Tells them why it is not.
+pub(super) fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused) {
+    for reply in replies {
+        let _gone = reply.send(Err(refused.clone())).is_err();
+    }
+}
+
 impl Inbox {
     pub(super) fn new(node: Node, last: u64) -> Self {
         Self {

@@ -7,7 +7,8 @@ use std::fmt;
 pub enum State {
     /// It does.
     Serving,
-    /// The disk has no more than its reserve left. It takes pushes again by itself.
+    /// The disk has no more than its reserve left. It takes pushes again by itself. Of a large
+    /// request it is said alone that has no room beside the reserve: others are taken.
     Full {
         /// The journal's directory.
         dir: String,

@@ -5,6 +5,7 @@ use std::thread;
 use super::*;
 use crate::journal::Files;
 use crate::journal::fixture::{MemoryFiles, Part, ReadFault, accepted};
+use crate::journal::space::{self, SMALL};
 use crate::journal::store::take_over;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -205,6 +206,68 @@ fn it_is_tried_each_second_whether_pushes_can_be_taken_again_and_not_promised_be
     }
 }
 
+/// The group commit has whoever came meanwhile: a campaign, and a push of one message behind it.
+#[test]
+fn a_request_without_room_is_refused_alone_and_those_beside_it_are_written() {
+    let files = MemoryFiles::default();
+    let mut reserving = settings();
+    reserving.reserve_bytes = 800;
+    let mut flusher = flusher(&files, &reserving);
+    let mut now = Moment::now();
+    now.monotonic += RETRY_EVERY;
+    let bytes = |first, tokens| Group::of([&accepted(first, tokens)], None).unwrap().len() as u64;
+    let (small, large) = (bytes(10, 1), bytes(10_000, 2_000));
+    assert!(small <= SMALL as u64 && SMALL as u64 <= large, "{large}");
+    files.set_capacity(Some(files.used() + 900 + large + 2 * small - 1));
+    let requests = [(10_000, 2_000), (10, 1), (20_000, 2_000), (20, 1)];
+    let taken =
+        |replies: &[Result<(), Refused>]| -> Vec<_> { replies.iter().map(Result::is_ok).collect() };
+    let replies = flusher.append(&requests, now);
+    assert_eq!(taken(&replies), [false, true, false, true]);
+    let refused = replies[0].clone().unwrap_err();
+    let State::Full { free, needed, .. } = refused.state else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        (free + 1, needed),
+        (900 + large + 2 * small, 900 + large + 2 * small)
+    );
+    assert!(!refused.is_unknown && flusher.is_serving());
+    assert_eq!(flusher.outstanding(), 4, "2 of the start");
+    assert_eq!(flusher.append(&[(30, 1)], now), [Ok(())]);
+    // Without room for a small one it is full for all, which who fits beside it does not feel.
+    files.set_capacity(Some(files.used() + 800 + small));
+    now.monotonic += RETRY_EVERY;
+    let replies = flusher.append(&[(40, 9), (50, 1)], now);
+    assert_eq!(
+        (taken(&replies), flusher.is_serving()),
+        (vec![false, true], false)
+    );
+    assert!(flusher.append(&[(60, 1)], now)[0].is_err());
+}
+
+/// As under a quota, of which what is asked of the disk says nothing.
+#[test]
+fn a_large_write_that_fails_for_want_of_room_fails_alone_and_no_larger_one_is_tried_soon() {
+    let files = MemoryFiles::default();
+    let mut flusher = flusher(&files, &settings());
+    let mut now = Moment::now();
+    assert_eq!(flusher.append(&[(5, 1)], now), [Ok(())]);
+    let room = Group::of([&accepted(10_000, 2_000)], None).unwrap().len() as u64;
+    files.set_capacity(Some(files.used() + room));
+    let requests = [(10_000, 2_000), (10, 1), (20_000, 2_000), (30_000, 1_800)];
+    let replies = flusher.append(&requests, now);
+    let unknown = |reply: Result<(), Refused>| reply.err().map(|refused| refused.is_unknown);
+    let refused: Vec<_> = replies.into_iter().map(unknown).collect();
+    assert_eq!(refused, [Some(false), None, Some(false), None]);
+    assert!(flusher.is_serving());
+    files.set_capacity(None);
+    let replies = flusher.append(&[(20_000, 2_000)], now);
+    assert!(replies[0].is_err(), "it is not tried yet");
+    now.monotonic += space::LOOK_EVERY;
+    assert_eq!(flusher.append(&[(20_000, 2_000)], now), [Ok(())]);
+}
+
 /// A write that has failed may be found by the next process; what was behind it was not tried.
 #[test]
 fn of_what_a_write_has_failed_for_no_more_is_unknown_than_was_in_it() {
@@ -214,11 +277,12 @@ fn of_what_a_write_has_failed_for_no_more_is_unknown_than_was_in_it() {
     let bytes = Group::of([&accepted(1 << 30, tokens)], None).unwrap().len();
     assert!(bytes > WRITE_BYTES, "{bytes}");
     files.break_changes(files.operations()..u64::MAX, Part::All);
+    // The small one goes first.
     let replies = flusher.append(&[(1 << 30, tokens), (2 << 30, 1)], Moment::now());
     let unknown = replies
         .into_iter()
         .map(|reply| reply.unwrap_err().is_unknown);
-    assert_eq!(unknown.collect::<Vec<_>>(), [true, false]);
+    assert_eq!(unknown.collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]
