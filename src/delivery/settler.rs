@@ -160,7 +160,7 @@ impl Settler {
         if push.is_retry
             && let Some(well) = is_well(&outcome)
         {
-            self.lane.retries().budget().judge(well);
+            self.lane.retries().budget().judge(push.class(), well);
         }
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::retry_budget::RetryBudget;
 use super::shelf::Shelf;
 use super::{CHUNK, lock};
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushClass, PushId};
 
 /// The shelf of a lane behind a lock, and its retry budget.
 #[derive(Debug, Default)]
@@ -33,14 +33,19 @@ impl Retries {
         lock(&self.shelf).hold(until, spread);
     }
 
-    /// Takes a chunk of what is due, as far as the budget goes; the others wait for it,
-    /// transactional ones and then the earliest first.
+    /// Takes a chunk of what is due, as far as the budget goes for each class; the others wait for
+    /// it, transactional ones and then the earliest first.
     pub(super) fn take_due(&self, now: Instant) -> Vec<Push> {
         // Only who holds the lock begins retries, so that the room cannot shrink meanwhile.
-        let mut guard = lock(&self.shelf);
-        let mut due = guard.take_due(now, CHUNK.min(self.budget.room()));
-        self.budget.begin(due.len());
-        drop(guard);
+        let mut waiting = lock(&self.shelf);
+        let mut due = Vec::new();
+        for class in PushClass::ALL {
+            let most = (CHUNK - due.len()).min(self.budget.room(class));
+            let before = due.len();
+            waiting.take_due(class, now, most, &mut due);
+            self.budget.begin(class, due.len() - before);
+        }
+        drop(waiting);
         for push in &mut due {
             push.is_retry = true;
         }
@@ -50,10 +55,13 @@ impl Retries {
     /// When the shelf has something due next; `None` also while the budget is used up, since
     /// whoever ends a retry looks again.
     pub fn next_due(&self) -> Option<Instant> {
-        if self.budget.room() == 0 {
+        let classes = PushClass::ALL.map(|class| (self.budget.room(class) > 0).then_some(class));
+        if classes.iter().all(Option::is_none) {
             return None;
         }
-        lock(&self.shelf).next_due()
+        let waiting = lock(&self.shelf);
+        let may_go = classes.into_iter().flatten();
+        may_go.filter_map(|class| waiting.next_due(class)).min()
     }
 
     /// Pushes on the shelf; none while any of them is due before `at`.
@@ -69,7 +77,7 @@ impl Retries {
     /// The push is settled or shelved again: if it was a retry, its place is free.
     pub fn end(&self, push: &Push) {
         if push.is_retry {
-            self.budget.end();
+            self.budget.end(push.class());
         }
     }
 }
@@ -89,20 +97,30 @@ mod tests {
         for push in fixture::bulk_pushes(1, LEAST_RETRIES + 1, at) {
             retries.shelve(push, now);
         }
-        for (push, due) in fixture::pushes(9, 2, at).into_iter().zip([1, 3]) {
+        for (push, due) in fixture::pushes(9, 3, at).into_iter().zip([1, 3, 5]) {
             retries.shelve(push, now + secs(due));
         }
         assert_eq!(retries.next_due(), Some(now));
         let ids = |due: &[Push]| due.iter().map(|push| push.id().0).collect::<Vec<_>>();
         let due = retries.take_due(now + secs(2));
         assert_eq!(ids(&due), [9, 1, 2], "the budget is used up");
+        assert_eq!(retries.next_due(), None);
         retries.end(&due[0]);
-        assert_eq!(ids(&retries.take_due(now + secs(3))), [10]);
+        // What hangs of the others does not have all of it.
+        assert_eq!(retries.next_due(), Some(now + secs(3)));
+        let next = retries.take_due(now + secs(3));
+        assert_eq!(ids(&next), [10]);
         retries.end(&due[1]);
         assert_eq!(ids(&retries.take_due(now + secs(3))), [3]);
+        retries.end(&next[0]);
+        assert!(
+            retries.take_due(now + secs(4)).is_empty(),
+            "one is kept for the third"
+        );
+        assert_eq!(retries.next_due(), Some(now + secs(5)));
         assert_eq!(
             (retries.due_from(now), retries.find(PushId(4))),
-            (1, Some((now, 0)))
+            (2, Some((now, 0)))
         );
     }
 

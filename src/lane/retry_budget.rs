@@ -10,22 +10,31 @@
 //! is answered for good raises the least by one, so that it doubles from answer to answer; one that
 //! has to be tried again puts it back to 3.
 //!
+//! One place in eight, and one at least, bulk retries do not get: what hangs of a campaign keeps no
+//! transactional retry waiting.
+//!
 //! Pure: atomics only. A retry counts from the moment it leaves the shelf until it is settled or
 //! shelved again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::push::PushClass;
 
 /// Retries that may be under way whatever is in flight.
 pub const LEAST_RETRIES: usize = 3;
 /// One retry for so many pushes in flight: with five fresh ones beside it that is 20 %, and the
 /// provider sees 1.2 times what was offered.
 pub const IN_FLIGHT_PER_RETRY: usize = 6;
+/// Our limit: one part in so many of the retries that may be under way, and one at least, is for
+/// transactional ones alone.
+const TRANSACTIONAL_PART: usize = 8;
 
 /// A lane's retry budget.
 #[derive(Debug)]
 pub struct RetryBudget {
     in_flight: AtomicUsize,
-    under_way: AtomicUsize,
+    transactional: AtomicUsize,
+    bulk: AtomicUsize,
     least: AtomicUsize,
 }
 
@@ -33,7 +42,8 @@ impl Default for RetryBudget {
     fn default() -> Self {
         Self {
             in_flight: AtomicUsize::new(0),
-            under_way: AtomicUsize::new(0),
+            transactional: AtomicUsize::new(0),
+            bulk: AtomicUsize::new(0),
             least: AtomicUsize::new(LEAST_RETRIES),
         }
     }
@@ -53,30 +63,46 @@ impl RetryBudget {
 
     /// Retries that are under way.
     pub fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+        let each = PushClass::ALL.map(|class| self.of(class).load(Ordering::Relaxed));
+        each.into_iter().sum()
     }
 
-    /// Retries that may leave the shelf now.
-    pub fn room(&self) -> usize {
-        self.limit().saturating_sub(self.under_way())
+    /// Retries of that class that may leave the shelf now.
+    pub fn room(&self, class: PushClass) -> usize {
+        let limit = self.limit();
+        let kept = (limit / TRANSACTIONAL_PART).max(1);
+        let under_way = self.of(class).load(Ordering::Relaxed);
+        let all = limit.saturating_sub(self.under_way());
+        match class {
+            // Also where more bulk ones are under way than would be now.
+            PushClass::Transactional => all.max(kept.saturating_sub(under_way)),
+            PushClass::Bulk => all.min(limit.saturating_sub(kept + under_way)),
+        }
     }
 
-    /// So many retries leave the shelf.
-    pub(super) fn begin(&self, retries: usize) {
-        self.under_way.fetch_add(retries, Ordering::Relaxed);
+    fn of(&self, class: PushClass) -> &AtomicUsize {
+        match class {
+            PushClass::Transactional => &self.transactional,
+            PushClass::Bulk => &self.bulk,
+        }
     }
 
-    /// A retry was settled or shelved again.
-    pub(super) fn end(&self) {
-        let before = self.under_way.fetch_sub(1, Ordering::Relaxed);
+    /// So many retries of that class leave the shelf.
+    pub(super) fn begin(&self, class: PushClass, retries: usize) {
+        self.of(class).fetch_add(retries, Ordering::Relaxed);
+    }
+
+    /// A retry of that class was settled or shelved again.
+    pub(super) fn end(&self, class: PushClass) {
+        let before = self.of(class).fetch_sub(1, Ordering::Relaxed);
         debug_assert!(before > 0, "more retries ended than began");
     }
 
-    /// A retry came back, answered for good or not. It is still under way.
-    pub fn judge(&self, answered: bool) {
+    /// A retry of that class came back, answered for good or not. It is still under way.
+    pub fn judge(&self, class: PushClass, answered: bool) {
         if !answered {
             self.least.store(LEAST_RETRIES, Ordering::Relaxed);
-        } else if self.room() == 0 {
+        } else if self.room(class) == 0 {
             self.least.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -97,6 +123,9 @@ impl RetryBudget {
 mod tests {
     use super::*;
 
+    const TRANSACTIONAL: PushClass = PushClass::Transactional;
+    const BULK: PushClass = PushClass::Bulk;
+
     #[test]
     fn three_retries_or_a_fifth_of_the_fresh_pushes_may_be_under_way() {
         for (in_flight, expected) in [(0, 3), (1, 3), (23, 3), (24, 4), (600, 100)] {
@@ -110,32 +139,60 @@ mod tests {
 
     #[test]
     fn what_is_under_way_takes_room_until_it_ends() {
+        for (class, most, of_ten) in [(TRANSACTIONAL, 3, 10), (BULK, 2, 9)] {
+            let budget = RetryBudget::default();
+            budget.begin(class, most - 1);
+            assert_eq!(budget.room(class), 1);
+            budget.begin(class, 1);
+            assert_eq!(budget.room(class), 0);
+            budget.sent(60);
+            assert_eq!(budget.room(class), of_ten - most);
+            budget.returned(60);
+            assert_eq!(budget.room(class), 0, "fewer in flight take nothing back");
+            budget.end(class);
+            assert_eq!((budget.room(class), budget.under_way()), (1, most - 1));
+        }
+    }
+
+    #[test]
+    fn of_what_may_be_under_way_bulk_retries_leave_a_part_to_transactional_ones() {
         let budget = RetryBudget::default();
-        budget.begin(2);
-        assert_eq!(budget.room(), 1);
-        budget.begin(1);
-        assert_eq!(budget.room(), 0);
-        budget.sent(60);
-        assert_eq!(budget.room(), 7);
-        budget.returned(60);
-        assert_eq!(budget.room(), 0, "fewer in flight take nothing back");
-        budget.end();
-        assert_eq!((budget.room(), budget.under_way()), (1, 2));
+        let rooms = || PushClass::ALL.map(|class| budget.room(class));
+        assert_eq!(rooms(), [3, 2]);
+        budget.begin(TRANSACTIONAL, 2);
+        assert_eq!(
+            rooms(),
+            [1, 1],
+            "what they do not use of the rest is for all"
+        );
+        budget.begin(BULK, 1);
+        assert_eq!(rooms(), [0, 0]);
+        budget.sent(40 * IN_FLIGHT_PER_RETRY);
+        assert_eq!(rooms(), [37, 34], "an eighth of 40");
+        budget.begin(BULK, 34);
+        assert_eq!(rooms(), [3, 0]);
+        budget.begin(TRANSACTIONAL, 3);
+        budget.returned(40 * IN_FLIGHT_PER_RETRY);
+        assert_eq!(rooms(), [0, 0]);
+        (0..5).for_each(|_| budget.end(TRANSACTIONAL));
+        assert_eq!(rooms(), [1, 0], "however many of the others hang");
     }
 
     #[test]
     fn the_least_grows_while_retries_are_answered_and_is_three_again_after_one_that_is_not() {
-        let budget = RetryBudget::default();
-        budget.begin(2);
-        budget.judge(true);
-        assert_eq!(budget.limit(), 3, "there was room");
-        budget.begin(1);
-        for _ in 0..3 {
-            budget.judge(true);
-            budget.begin(1);
+        for (class, most) in [(TRANSACTIONAL, 3), (BULK, 2)] {
+            let budget = RetryBudget::default();
+            budget.begin(class, most - 1);
+            budget.judge(class, true);
+            assert_eq!(budget.limit(), 3, "there was room");
+            budget.begin(class, 1);
+            for _ in 0..3 {
+                budget.judge(class, true);
+                budget.begin(class, 1);
+            }
+            assert_eq!(budget.limit(), 6);
+            budget.judge(class, false);
+            assert_eq!((budget.limit(), budget.room(BULK)), (3, 0));
         }
-        assert_eq!(budget.limit(), 6);
-        budget.judge(false);
-        assert_eq!((budget.limit(), budget.room()), (3, 0));
     }
 }

@@ -39,9 +39,13 @@ impl Shelf {
     }
 
     fn put_item(&mut self, item: Item) {
-        match item.push.class() {
-            PushClass::Transactional => self.transactional.push(item),
-            PushClass::Bulk => self.bulk.push(item),
+        self.of(item.push.class()).push(item);
+    }
+
+    fn of(&mut self, class: PushClass) -> &mut BinaryHeap<Item> {
+        match class {
+            PushClass::Transactional => &mut self.transactional,
+            PushClass::Bulk => &mut self.bulk,
         }
     }
 
@@ -53,10 +57,19 @@ impl Shelf {
         }
     }
 
+    /// When the earliest push of that class is due.
+    pub(super) fn next_due(&self, class: PushClass) -> Option<Instant> {
+        let of_class = match class {
+            PushClass::Transactional => &self.transactional,
+            PushClass::Bulk => &self.bulk,
+        };
+        of_class.peek().map(|item| item.due)
+    }
+
     /// When the earliest push is due.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        let first = [self.transactional.peek(), self.bulk.peek()];
-        first.into_iter().flatten().map(|item| item.due).min()
+    fn first_due(&self) -> Option<Instant> {
+        let each = PushClass::ALL.map(|class| self.next_due(class));
+        each.into_iter().flatten().min()
     }
 
     /// How many pushes are on it.
@@ -66,16 +79,21 @@ impl Shelf {
 
     /// How many pushes are on it, if none is due before `at`; looks at one of them.
     pub(super) fn all_due_from(&self, at: Instant) -> Option<usize> {
-        let later = self.next_due().is_none_or(|due| due >= at);
+        let later = self.first_due().is_none_or(|due| due >= at);
         later.then_some(self.len())
     }
 
-    /// Takes at most `most` pushes that are due at `now`.
-    pub(super) fn take_due(&mut self, now: Instant, most: usize) -> Vec<Push> {
-        let mut due = Vec::new();
+    /// Takes at most `most` pushes of that class that are due at `now`, to those in `due`.
+    pub(super) fn take_due(
+        &mut self,
+        class: PushClass,
+        now: Instant,
+        most: usize,
+        due: &mut Vec<Push>,
+    ) {
+        let most = due.len().saturating_add(most);
         while due.len() < most
-            && let Some(item) =
-                pop_due(&mut self.transactional, now).or_else(|| pop_due(&mut self.bulk, now))
+            && let Some(item) = self.pop_due(class, now)
         {
             // By when it was due: who comes after the end of a hold spreads as well.
             let held_until = self.held_until(&item.push, item.due);
@@ -88,7 +106,13 @@ impl Shelf {
                 None => due.push(item.push),
             }
         }
-        due
+    }
+
+    /// The first of that class, if it is due.
+    fn pop_due(&mut self, class: PushClass, now: Instant) -> Option<Item> {
+        let of_class = self.of(class);
+        let is_due = of_class.peek().is_some_and(|item| item.due <= now);
+        is_due.then(|| of_class.pop()).flatten()
     }
 
     /// When a push is due, and its attempts that have counted; looks at all of them.
@@ -112,7 +136,7 @@ impl Shelf {
     /// Whether it is time to look for pushes that have expired: once in [`SWEEP_EVERY`] while
     /// pushes wait longer than until they were due.
     pub(super) fn is_sweep_due(&self, now: Instant) -> bool {
-        let is_overdue = self.next_due().is_some_and(|at| at <= now);
+        let is_overdue = self.first_due().is_some_and(|at| at <= now);
         let is_held = self.hold.is_some_and(|hold| hold.until > now);
         let is_recent = |at| now.saturating_duration_since(at) < SWEEP_EVERY;
         self.len() > 0 && (is_overdue || is_held) && !self.swept.is_some_and(is_recent)
@@ -143,12 +167,6 @@ impl Shelf {
         let random = Random::new(push.id().0).draw();
         hold.until.checked_add(jitter::part_of(hold.spread, random))
     }
-}
-
-/// The first of them, if it is due.
-fn pop_due(heap: &mut BinaryHeap<Item>, now: Instant) -> Option<Item> {
-    let is_due = heap.peek().is_some_and(|item| item.due <= now);
-    is_due.then(|| heap.pop()).flatten()
 }
 
 /// A push on the shelf.

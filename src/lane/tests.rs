@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::moment::Moment;
-use crate::push::{PushId, fixture};
+use crate::push::{PushClass, PushId, fixture};
 
 fn pushes(first_id: u64, count: usize) -> Vec<Push> {
     fixture::pushes(first_id, count, Moment::now())
@@ -288,7 +288,7 @@ fn no_retry_starves_each_that_ends_lets_the_one_go_that_waited_longest() {
         for retry in taken(&lane) {
             seen.push(retry.id().0);
             // Each one fails again, without end.
-            lane.retries().budget().judge(false);
+            lane.retries().budget().judge(retry.class(), false);
             lane.retries().shelve(retry, now);
         }
     }
@@ -374,7 +374,9 @@ fn what_expires_while_it_waits_for_budget_or_hold_is_seen() {
         true
     });
     assert_eq!(seen, 0, "none is overdue");
-    lane.retries().budget().begin(LEAST_RETRIES);
+    lane.retries()
+        .budget()
+        .begin(PushClass::Transactional, LEAST_RETRIES);
     let overdue = now + Duration::from_secs(1);
     lane.promote_due(overdue);
     lane.sift_shelf(overdue, |push| push.id().0.is_multiple_of(2));

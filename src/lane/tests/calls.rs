@@ -358,8 +358,8 @@ fn tickets_that_were_not_used_are_there_for_the_next() {
 #[test]
 fn a_push_on_the_shelf_is_no_retry_under_way() {
     let it = Watched::new();
-    it.lane.retries().budget().begin(1);
     let mut push = it.pushes[0].clone();
+    it.lane.retries().budget().begin(push.class(), 1);
     push.is_retry = true;
     it.lane.retries().shelve(push, it.instant());
     assert_eq!(it.lane.retries().budget().under_way(), 0);

@@ -255,7 +255,7 @@ fn those_that_go_last_are_work_only_when_a_probe_is_due() {
 fn a_push_that_is_refused_keeps_no_place_among_the_retries() {
     let (lane, mut pushes) = all_taken(1);
     let now = Moment::now();
-    lane.retries().budget().begin(1);
+    lane.retries().budget().begin(pushes[0].class(), 1);
     pushes[0].is_retry = true;
     refuse(&lane, &pushes[0], 1, 0, now);
     assert_eq!(lane.retries().budget().under_way(), 0);

@@ -491,10 +491,10 @@ fn the_budget_of_retries_follows_what_becomes_of_them() {
         lane.promote_due(now.monotonic);
         // Seven are answered well, and raise the limit while it is used up.
         for _ in 0..7 {
-            budget.judge(true);
+            budget.judge(push.class(), true);
             lane.promote_due(now.monotonic);
         }
-        assert_eq!((budget.limit(), budget.room()), (10, 0));
+        assert_eq!((budget.limit(), budget.room(push.class())), (10, 0));
         push.is_retry = is_retry;
         settler.conclude(ended(push, outcome), now);
         assert_eq!(budget.limit(), limit);
