@@ -118,7 +118,7 @@ section! {
         (1, PROVIDER_CONNECTIONS_MAX),
         "connections",
         "Connections of all lanes together that take pushes, of which each that has pushes \
-         needs one; the one that was idle longest yields its own to one that has pushes",
+         needs one; one that is idle yields its own to one that has pushes and none",
     );
     /// Pushes that a lane holds at most, from reservation to settlement.
     pub queues: NonZeroUsize { take_queues(keys, document, surroundings) } = Key::number(

@@ -1,8 +1,10 @@
 //! How many connection threads all lanes together may have, and which lane yields one to another.
 //!
-//! A lane that wants a thread takes a place, or waits for one; then another is asked to yield. The
-//! lane that was idle longest is, and if none is idle, for a lane without a thread, the one that
-//! has the most: a busy lane keeps one. A thread that goes sends nothing more, and ends once what
+//! A lane that wants a thread takes a place, or waits for one; then another is asked to yield. Of
+//! those that are idle and do not need it soon the one that was idle longest is. If there is none,
+//! a lane without a thread gets it of the busy one that has the most, which keeps one, and else of
+//! an idle one; a lane that wants another one waits: no campaign takes the last connection of a
+//! lane that sends now and then. A thread that goes sends nothing more, and ends once what
 //! it has sent is answered; that may take as long as the provider's `timeout`, so its place is
 //! another's from the begin. Where each place is the only one of a busy lane, as lanes finish that
 //! were disabled, a lane without a thread has one beyond the bound.
@@ -68,6 +70,13 @@ impl Member {
         self.lane.upgrade()?.crew().idle_since()
     }
 
+    /// Whether it is idle and does not need one of its threads.
+    fn spares_one(&self) -> bool {
+        let lane = self.lane.upgrade();
+        let spares_last = || lane.is_none_or(|lane| lane.crew().spares_its_last());
+        self.is_idle() && (self.stay() > 1 || spares_last())
+    }
+
     /// Has one of its threads go.
     fn ask(&mut self) {
         if self
@@ -81,20 +90,27 @@ impl Member {
 }
 
 impl Places {
-    /// Asks another lane than that one to yield a place: one that is idle, or, if that is for a
-    /// lane without a thread, one that is busy and keeps others. Whether there is such a lane.
-    fn ask_one(&mut self, other_than: Option<u64>, has_none: bool) -> bool {
+    /// Asks another lane than that one to yield a place: one that is idle and spares it, or, if
+    /// this `takes_last`, one that is busy and keeps others, or else one that is idle. Whether
+    /// there is such a lane.
+    fn ask_one(&mut self, other_than: Option<u64>, takes_last: bool) -> bool {
         let others = self.members.iter_mut();
         let others = others.filter(|(id, it)| Some(**id) != other_than && it.stay() > 0);
         let (idle, busy): (Vec<_>, Vec<_>) = others.partition(|(_, it)| it.is_idle());
+        let idle = idle.into_iter().map(|(_, it)| (it.spares_one(), it));
         // Who has become idle a moment ago does not know yet since when.
-        let longest = idle.into_iter().min_by_key(|(_, it)| {
+        let longest = idle.min_by_key(|(spares, it)| {
             let since = it.idle_since();
-            (since.is_none(), since)
+            (!spares, since.is_none(), since)
         });
-        let busy = busy.into_iter().filter(|(_, it)| has_none && it.stay() > 1);
-        let yields = longest.or_else(|| busy.max_by_key(|(_, it)| it.stay()));
-        yields.map(|(_, member)| member.ask()).is_some()
+        let busy = busy.into_iter().filter(|(_, it)| it.stay() > 1);
+        let most = busy.map(|(_, it)| it).max_by_key(|it| it.stay());
+        let yields = match longest {
+            Some((true, spares)) => Some(spares),
+            _ if !takes_last => None,
+            idle => most.or(idle.map(|(_, it)| it)),
+        };
+        yields.map(Member::ask).is_some()
     }
 
     /// Asks for as many places as are waited for. Names the lane that has none and gets none so.
@@ -103,7 +119,9 @@ impl Places {
         let waiting = self.members.values().filter(|it| it.waits.is_some());
         let without = waiting.clone().filter(|it| it.threads == 0).count();
         let (waiting, asked) = (waiting.count(), self.asked());
-        let is_asked = waiting <= asked || self.ask_one(Some(id), without > 0);
+        // Also for the bound, where it was exceeded.
+        let takes_last = without > asked || self.taken.saturating_sub(asked) > self.most;
+        let is_asked = waiting <= asked || self.ask_one(Some(id), takes_last);
         (!is_asked && without > asked).then_some(id)
     }
 

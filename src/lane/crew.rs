@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attendance::{Attendance, Call, SeatState};
 use super::connection_limit::ConnectionLimit;
@@ -28,13 +28,25 @@ pub struct Crew {
     limit: OnceLock<(Arc<ConnectionLimit>, u64)>,
     /// Whether they go for the sake of another lane: [`STAYS`], [`ASKED`] or [`GOES`].
     to_go: Box<[AtomicU8]>,
-    /// Since when there has been nothing to do.
-    idle_since: Mutex<Option<Instant>>,
+    idle: Mutex<Idle>,
     inquiries: Inquiries,
     dial: Mutex<Dial>,
     /// Wakes who reads the credential files again.
     reader: OnceLock<Wake>,
 }
+
+/// Whether a lane is idle.
+#[derive(Clone, Copy, Debug, Default)]
+struct Idle {
+    /// Since when there has been nothing to do.
+    since: Option<Instant>,
+    /// For [`IDLE_KEPT`], as far as was seen.
+    is_for_long: bool,
+}
+
+/// Our limit: how long an idle lane keeps its last thread from lanes that have one and want more:
+/// who sends now and then need not connect each time because others have a campaign.
+const IDLE_KEPT: Duration = Duration::from_secs(60);
 
 /// The thread has its place.
 const STAYS: u8 = 0;
@@ -52,7 +64,7 @@ impl Crew {
             start: OnceLock::new(),
             limit: OnceLock::new(),
             to_go: (0..threads).map(|_| AtomicU8::new(STAYS)).collect(),
-            idle_since: Mutex::default(),
+            idle: Mutex::default(),
             inquiries: Inquiries::new(threads),
             dial: Mutex::default(),
             reader: OnceLock::new(),
@@ -155,7 +167,7 @@ impl Crew {
         let goes = limit.goes(*id, is_busy, note);
         if !goes {
             // Others hear of it when there is nothing to do again, however soon that is.
-            *lock(&self.idle_since) = None;
+            *lock(&self.idle) = Idle::default();
         }
         limit.hand_on();
         goes
@@ -166,18 +178,37 @@ impl Crew {
         let Some((limit, _)) = self.limit.get() else {
             return;
         };
-        let mut since = lock(&self.idle_since);
-        let is_news = is_idle && since.is_none();
-        *since = is_idle.then(|| since.unwrap_or(now));
-        drop(since);
-        if is_news {
+        let mut idle = lock(&self.idle);
+        let since = is_idle.then(|| idle.since.unwrap_or(now));
+        let is_for_long =
+            since.is_some_and(|since| now.saturating_duration_since(since) >= IDLE_KEPT);
+        let noted = Idle { since, is_for_long };
+        let is_news =
+            noted.since.is_some() != idle.since.is_some() || is_for_long != idle.is_for_long;
+        *idle = noted;
+        drop(idle);
+        if is_idle && is_news {
             limit.hand_on();
         }
     }
 
     /// Since when there has been nothing to do.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        *lock(&self.idle_since)
+        lock(&self.idle).since
+    }
+
+    /// Whether the lane, which is idle, has nothing to lose with its last thread: it will not need
+    /// that soon, or would have to connect anyway.
+    pub(super) fn spares_its_last(&self) -> bool {
+        let connected = [
+            SeatState::Looking,
+            SeatState::Warm,
+            SeatState::Busy,
+            SeatState::Reserved,
+        ];
+        let mut seats = 0..self.wakes.len();
+        lock(&self.idle).is_for_long
+            || !seats.any(|seat| connected.iter().any(|it| self.attendance.is(seat, *it)))
     }
 
     /// Wakes a thread for work, or starts one, unless one is looking already or none could send it;

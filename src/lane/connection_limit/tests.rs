@@ -108,7 +108,43 @@ fn each_busy_lane_keeps_one_thread() {
     assert_eq!(site.threads(), [1, 1, 1]);
     site.settle(2, 1);
     site.look(2);
+    assert_eq!(site.threads(), [1, 1, 1], "it may need its last one soon");
+    site.lanes[2].note_idle(site.start + Duration::from_secs(61));
+    site.look(2);
     assert_eq!(site.threads(), [2, 1, 0], "who has waited longest");
+}
+
+/// A campaign has all places but those of two lanes that send now and then.
+#[test]
+fn an_idle_lane_yields_its_last_thread_to_who_has_none_and_last_of_all() {
+    let site = Site::new(4, 4);
+    site.enqueue(1, 1);
+    site.enqueue(2, 1);
+    (0..3).for_each(|_| site.enqueue(0, 1));
+    site.settle(1, 1);
+    site.settle(2, 2);
+    let look = || (0..4).for_each(|lane| site.look(lane));
+    look();
+    assert_eq!(site.threads(), [2, 1, 1, 0]);
+    site.enqueue(3, 1);
+    look();
+    assert_eq!(
+        site.threads(),
+        [1, 1, 1, 1],
+        "the campaign had more than one"
+    );
+    // Without a connection it has nothing to lose.
+    let seats = site.lanes[2].crew().attendance();
+    seats.leave(0, SeatState::Cold);
+    site.settle(3, 3);
+    look();
+    assert_eq!(site.threads(), [2, 1, 0, 1]);
+    site.limit.set_most(3);
+    look();
+    assert_eq!(site.threads(), [1, 1, 0, 1]);
+    site.enqueue(2, 1);
+    look();
+    assert_eq!(site.threads(), [1, 0, 1, 1], "who was idle longest");
 }
 
 #[test]
@@ -146,15 +182,19 @@ fn who_turns_busy_before_it_has_gone_keeps_its_last_thread() {
     let site = Site::new(2, 2);
     site.enqueue(0, 1);
     site.enqueue(1, 1);
-    site.settle(0, 1);
+    let settle_for_long = |secs| {
+        site.settle(0, secs);
+        site.lanes[0].note_idle(site.start + Duration::from_secs(secs + 60));
+    };
+    settle_for_long(1);
     site.enqueue(1, 1);
     site.enqueue(0, 1);
     site.look(0);
     assert_eq!(site.threads(), [1, 1]);
-    site.settle(0, 2);
+    settle_for_long(62);
     site.look(0);
     assert_eq!(site.threads(), [0, 2], "it was asked again");
-    site.settle(1, 3);
+    site.settle(1, 123);
     site.enqueue(0, 1);
     assert!(site.lanes[1].dismiss(0), "by itself, having been asked");
     assert_eq!(site.threads(), [1, 1]);
