@@ -172,6 +172,15 @@ fn what_gaurun_took_in_one_form_may_come_in_others() {
     assert_eq!(asked.sound.0.as_str(), r#"{"critical":1}"#);
     assert_eq!(asked.extend.entries["a"].as_str(), r#"{"b":[1]}"#);
     assert_eq!(asked.extend.len, 10);
+    // Strings, with an escape in them and without one.
+    let asked = one(
+        r#"{"sound":"ü \u0062\"","priority":"\u0068igh","extend":[{"key":"a","val":" c "},
+            {"key":"b","val":"\\"},{"key":"c","val":""},{"key":"d","val":"\""}]}"#,
+    );
+    let texts = [asked.sound.0.as_str(), &asked.priority.0];
+    assert_eq!(texts, ["ü b\"", "high"]);
+    let vals = asked.extend.entries.values().map(ExtendValue::as_str);
+    assert_eq!(vals.collect::<Vec<_>>(), [" c ", "\\", "", "\""]);
     for body in [
         r#"{"platform":"iOS"}"#,
         r#"{"platform":"windows"}"#,
@@ -179,6 +188,8 @@ fn what_gaurun_took_in_one_form_may_come_in_others() {
         r#"{"priority":true}"#,
         r#"{"sound":1}"#,
         r#"{"sound":[]}"#,
+        "{\"sound\":\"\t\"}",
+        r#"{"sound":"\x"}"#,
         r#"{"tokens":1}"#,
     ] {
         let body = format!("{{\"notifications\":[{body}]}}");
