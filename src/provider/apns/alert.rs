@@ -130,9 +130,6 @@ pub(super) fn alert(
 ) -> Result<Option<Vec<u8>>, Fault> {
     let message = &*notification.message;
     let (title, subtitle) = (&*notification.title, &*notification.subtitle);
-    if said.is_none() && of_activity.is_none() {
-        return Ok(plain(title, subtitle, message));
-    }
     let members = match said {
         Some(said) if said.is_text() => {
             let mut members = Members::new();
@@ -194,18 +191,28 @@ pub(super) fn alert(
     Ok((!object.is_empty()).then(|| object.end()))
 }
 
-/// The alert of texts alone.
-fn plain(title: &str, subtitle: &str, body: &str) -> Option<Vec<u8>> {
+/// Adds the alert of a notification that says nothing of it but its texts, as most do: without a
+/// buffer of its own. Whether it has one.
+pub(super) fn add_plain(notification: &Notification, aps: &mut Object) -> bool {
+    let [title, subtitle, body] = [
+        &*notification.title,
+        &notification.subtitle,
+        &notification.message,
+    ];
     if title.is_empty() && subtitle.is_empty() {
-        return (!body.is_empty()).then(|| json(body));
+        if !body.is_empty() {
+            aps.add("alert", body);
+        }
+        return !body.is_empty();
     }
-    let mut object = Object::new();
+    aps.open("alert");
     for (name, text) in [("title", title), ("subtitle", subtitle), ("body", body)] {
         if !text.is_empty() {
-            object.add(name, text);
+            aps.add(name, text);
         }
     }
-    Some(object.end())
+    aps.close();
+    true
 }
 
 /// A text as JSON.

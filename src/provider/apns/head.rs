@@ -1,6 +1,7 @@
 //! The header fields of a notification's requests to APNs that its caller has a say in: fields of
 //! the notification, and those under `apns.headers`, which go out as they are given.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::CHANNEL;
@@ -54,7 +55,7 @@ pub(super) struct OwnHead {
     /// Whether the notification's priority has no effect.
     pub(super) ignores_priority: bool,
     /// Further fields.
-    pub(super) fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(Cow<'static, str>, String)>,
 }
 
 /// Fields that belong to the request or the connection, and what is sent in each is ours.
@@ -108,13 +109,12 @@ impl OwnHead {
                 let text = format!("has {len} bytes, and APNs takes at most {COLLAPSE_ID_MAX}");
                 return Err(id.fault(&text));
             }
-            head.add("apns-collapse-id", id)?;
+            head.add(id)?;
         }
         head.take_topic(notification, &mut raw)?;
         head.take_id(notification, &mut raw)?;
         for field in raw.0 {
-            let name = field.name.clone();
-            head.add(&name, field)?;
+            head.add(field)?;
         }
         if head.fields.len() > HEAD_FIELDS_MAX {
             let error = format!(
@@ -157,7 +157,7 @@ impl OwnHead {
                 return Err(field.fault("is empty"));
             }
             self.push_type = PushType::Other;
-            self.add("apns-push-type", field)?;
+            self.add(field)?;
         }
         Ok(())
     }
@@ -186,8 +186,7 @@ impl OwnHead {
         let is_broadcast = notification.native.get(CHANNEL).is_some();
         let Some(field) = raw.either("apns-priority", said)? else {
             if is_broadcast {
-                let field = ("apns-priority".to_owned(), "10".to_owned());
-                self.fields.push(field);
+                self.fields.push(("apns-priority".into(), "10".to_owned()));
             }
             return Ok(());
         };
@@ -205,7 +204,7 @@ impl OwnHead {
             // What is sent for it, as it is.
             PushType::Background => {}
             _ if field.is_flat() && field.value == "10" && !is_broadcast => {}
-            _ => self.add("apns-priority", field)?,
+            _ => self.add(field)?,
         }
         Ok(())
     }
@@ -305,7 +304,7 @@ impl OwnHead {
                 return Err(topic.fault(&text));
             }
             self.has_own_topic = true;
-            self.add("apns-topic", topic)?;
+            self.add(topic)?;
         }
         Ok(())
     }
@@ -314,26 +313,25 @@ impl OwnHead {
         let said = SaidValue::of(&notification.native, "apns_id");
         let said = said.map(|said| said.word()).transpose()?;
         let said = said.map(|id| ("apns_id", id));
-        let name = id_of(notification);
-        if let Some(mut id) = raw.either(name, said)? {
+        if let Some(mut id) = raw.either(id_of(notification), said)? {
             if !is_uuid(&id.value) {
                 return Err(id.fault("must be a UUID, as 0b6c3a52-4a6f-4a0e-9d55-2f6a5a0f0c11"));
             }
             // Apple knows no other spelling.
             id.value.make_ascii_lowercase();
-            self.add(name, id)?;
+            self.add(id)?;
         }
         Ok(())
     }
 
     /// Adds a field whose value can be one.
-    fn add(&mut self, name: &str, field: GivenField) -> Result<(), Fault> {
+    fn add(&mut self, field: GivenField) -> Result<(), Fault> {
         let value = &*field.value;
         let is_trimmed = value.trim_matches([' ', '\t']).len() == value.len();
         if !is_trimmed || value.chars().any(char::is_control) {
             return Err(field.fault("has control characters, or blanks at an end"));
         }
-        self.fields.push((name.to_owned(), field.value));
+        self.fields.push((field.name, field.value));
         Ok(())
     }
 }
@@ -356,16 +354,16 @@ pub fn check_push_type(word: &str) -> Result<(), Fault> {
 /// A header field that its caller has given.
 #[derive(Debug)]
 struct GivenField {
-    name: String,
+    name: Cow<'static, str>,
     value: String,
     /// Where it stands in the notification.
-    at: String,
+    at: Cow<'static, str>,
 }
 
 impl GivenField {
     fn fault(&self, error: &str) -> Fault {
         Fault {
-            pointer: self.at.clone().into(),
+            pointer: self.at.clone(),
             error: format!("{} {error}", self.at),
         }
     }
@@ -402,8 +400,11 @@ impl Raw {
             if fields.iter().any(|field| field.name == name) {
                 return Err(said.fault("stands there twice, in upper and in lower case"));
             }
-            let at = said.at().to_string();
-            fields.push(GivenField { name, value, at });
+            fields.push(GivenField {
+                name: name.into(),
+                value,
+                at: said.at().clone(),
+            });
         }
         if len > RAW_HEAD_MAX {
             let text = format!("are {len} bytes, and there may be at most {RAW_HEAD_MAX}");
@@ -421,7 +422,7 @@ impl Raw {
     /// The field of that name: what the notification says in its own field, or what stands here.
     fn either(
         &mut self,
-        name: &str,
+        name: &'static str,
         said: Option<(&'static str, String)>,
     ) -> Result<Option<GivenField>, Fault> {
         let raw = self.take(name);
@@ -434,9 +435,9 @@ impl Raw {
                 Err(raw.fault(&text))
             }
             _ => Ok(Some(GivenField {
-                name: name.to_owned(),
+                name: name.into(),
                 value,
-                at: at.to_owned(),
+                at: at.into(),
             })),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::alert::{alert, sound};
+use super::alert::{add_plain, alert, sound};
 use super::live_activity;
 use super::object::Object;
 use crate::moment::Moment;
@@ -145,15 +145,21 @@ fn add_aps<'a>(
         unused.fields.push("alert");
     }
     let is_silent = is_background && !as_gaurun && has_blank_texts(notification);
-    let alert = if is_silent {
-        None
-    } else {
-        alert(notification, said_alert.as_ref(), None, unused)?
+    let has_alert = match &said_alert {
+        _ if is_silent => false,
+        None => add_plain(notification, aps),
+        Some(said) => {
+            let json = alert(notification, Some(said), None, unused)?;
+            if let Some(json) = &json {
+                aps.add_json("alert", json);
+            }
+            json.is_some()
+        }
     };
     let mut mutable_content = notification.mutable_content;
     if let Some(image) = native("image") {
         image.word()?;
-        if alert.is_some() {
+        if has_alert {
             mutable_content = true;
             let json = Datum::Json(image.raw());
             if beside.insert("image".into(), json).is_some() {
@@ -163,11 +169,8 @@ fn add_aps<'a>(
             unused.fields.push("image");
         }
     }
-    if mutable_content && alert.is_none() && !as_gaurun {
+    if mutable_content && !has_alert && !as_gaurun {
         unused.fields.push("mutable_content");
-    }
-    if let Some(alert) = &alert {
-        aps.add_json("alert", alert);
     }
     if let Some(badge) = badge {
         aps.add("badge", &badge);
@@ -191,7 +194,7 @@ fn add_aps<'a>(
     if !notification.native.is_empty() {
         add_rest(notification, aps)?;
     }
-    let shows = alert.is_some()
+    let shows = has_alert
         || notification.badge.is_some()
         || !notification.sound.is_empty()
         || native("sound").is_some()
