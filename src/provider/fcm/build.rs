@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::common::{
-    SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
-    own_lifetime, priority,
+    DATA_MAX, SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
+    next_field, own_lifetime, priority,
 };
 use super::fields::{MessageFields, MessageValue, write_texts};
 use super::given::as_given;
@@ -363,14 +363,8 @@ impl<'a> SaidObjects<'a> {
             unused.fields.push("priority");
             return Ok(());
         }
-        let word = format!("\"{}\"", priority(urgency));
-        fill(
-            &mut self.android,
-            path,
-            "priority",
-            "priority",
-            MessageValue::Json(word.into()),
-        )
+        let word = MessageValue::Text(priority(urgency).into());
+        fill(&mut self.android, path, "priority", "priority", word)
     }
 
     /// Refuses what is over the limit by its texts alone: how FCM counts is not published.
@@ -396,13 +390,22 @@ impl<'a> SaidObjects<'a> {
             check_apns_payload("apns/payload", payload)?;
         }
         let own = self.own_notification();
+        // Most are far below it, whatever of them counts.
+        let objects = own.into_iter().chain([&self.notification]);
+        let objects = objects.map(MessageFields::texts_len).sum::<usize>();
+        let texts = data.iter().map(|(key, text)| key.len() + text.len());
+        let own_data_value = self.android.get("data");
+        let own_len = own_data_value.map_or(0, MessageValue::texts_len);
+        if objects + texts.sum::<usize>() + own_len <= DATA_MAX {
+            return Ok(());
+        }
         let parts = SizedParts {
             notification: fields(&self.notification, "notification"),
             own_notification: own.map_or_else(Vec::new, |own| fields(own, own_path)),
             data: (data.iter())
                 .map(|(key, text)| SizedPart::of_text("data", key, text))
                 .collect(),
-            own_data: match self.android.get("data") {
+            own_data: match own_data_value {
                 Some(MessageValue::Texts(texts)) => Some(
                     (texts.iter())
                         .map(|(key, text)| SizedPart::of_text(own_data, key, text))
@@ -430,21 +433,21 @@ impl<'a> SaidObjects<'a> {
         let target = out.len();
         out.push(b'"');
         if !self.notification.is_empty() {
-            out.extend_from_slice(b",\"notification\":");
+            next_field(&mut out, "notification");
             self.notification.write_open(&mut out);
             out.push(b'}');
         }
         if !data.is_empty() || !shows {
-            out.extend_from_slice(b",\"data\":");
+            next_field(&mut out, "data");
             write_texts(data.iter().map(|(key, text)| (&**key, &**text)), &mut out);
         }
         let name = if self.is_v2 { "android_v2" } else { "android" };
-        out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        next_field(&mut out, name);
         self.android.write_open(&mut out);
         let ttl = out.len();
         out.push(b'}');
         for (name, node) in self.others.iter() {
-            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
+            next_field(&mut out, name);
             node.write(&mut out);
         }
         end(&mut out, self.validate_only);

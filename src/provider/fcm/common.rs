@@ -18,9 +18,23 @@ pub const DATA_MAX: usize = 4096;
 /// Longest `time_to_live`, in seconds: four weeks.
 pub const TIME_TO_LIVE_MAX: i64 = 2_419_200;
 
+/// Bytes that most messages have room in.
+const USUAL: usize = 256;
+
 /// The begin of a message, up to its target.
 pub(super) fn begin(kind: TargetKind) -> Vec<u8> {
-    format!("{{\"message\":{{\"{}\":\"", target::name(kind)).into_bytes()
+    let mut out = Vec::with_capacity(USUAL);
+    for part in ["{\"message\":{\"", target::name(kind), "\":\""] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out
+}
+
+/// Appends the begin of a message's field that is not its first, up to the value.
+pub(super) fn next_field(out: &mut Vec<u8>, name: &str) {
+    for part in [",\"", name, "\":"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Appends the end of a message, behind its last field.

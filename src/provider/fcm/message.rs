@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::common::{DATA_MAX, SizedPart, check_size, check_time_to_live, priority};
+use super::common::{
+    DATA_MAX, SizedPart, begin, check_size, check_time_to_live, next_field, priority,
+};
 use super::text::{is_reserved, write_escaped};
 use crate::provider::said::SaidValue;
 use crate::provider::shared::urgency;
 use crate::provider::{Fault, QUOTE_MAX};
-use crate::push::{Content, Notification};
+use crate::push::{Content, Notification, TargetKind};
 use crate::texts;
 
 /// The part of `android` that does not change from push to push.
@@ -48,11 +50,12 @@ pub fn payload(notification: &Notification, as_gaurun: bool) -> Result<Content, 
     };
     let data = data(notification, !as_gaurun && is_silent(notification))?;
     let json = |error| Fault::of_all(format!("the message cannot be written as JSON: {error}"));
-    let mut out = b"{\"message\":{\"token\":\"".to_vec();
+    let mut out = begin(TargetKind::DeviceToken);
     let target = out.len();
-    out.extend_from_slice(b"\",\"data\":");
+    out.push(b'"');
+    next_field(&mut out, "data");
     serde_json::to_writer(&mut out, &data).map_err(json)?;
-    out.extend_from_slice(b",\"android\":");
+    next_field(&mut out, "android");
     serde_json::to_writer(&mut out, &android).map_err(json)?;
     // Still open for the time to live.
     out.pop();
