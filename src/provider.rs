@@ -306,6 +306,15 @@ impl Answer {
 }
 
 impl Answer {
+    /// The same answer to a push that went to no device token: it says nothing of one.
+    fn of_no_token(self) -> Self {
+        Self {
+            token: TokenEffect::Keep,
+            token_alarm: None,
+            ..self
+        }
+    }
+
     /// The same answer if its body has not come, in which the provider's word stands: `why` says
     /// what became of it. What a status alone says of a quota or of trouble at the provider holds;
     /// any other refusal is asked for again, since nobody knows whom it is about.

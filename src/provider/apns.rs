@@ -42,8 +42,7 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
-    Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
 };
 use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
@@ -196,11 +195,7 @@ impl Vendor for Apns {
     fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
         // Nor is a channel a dead device token.
         let answer = match envelope.target {
-            TargetKind::Channel => Answer {
-                token: TokenEffect::Keep,
-                token_alarm: None,
-                ..answer
-            },
+            TargetKind::Channel => answer.of_no_token(),
             _ => answer,
         };
         if envelope.has_bare_topic() {

@@ -30,8 +30,7 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, TokenEffect, Unused,
-    Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
 };
 use crate::push::{Envelope, Native, Notification, TargetKind};
 
@@ -150,11 +149,7 @@ impl Vendor for Fcm {
     fn about(&self, envelope: &Envelope, answer: Answer) -> Answer {
         match envelope.target {
             TargetKind::DeviceToken | TargetKind::Fid => answer,
-            TargetKind::Topic | TargetKind::Condition | TargetKind::Channel => Answer {
-                token: TokenEffect::Keep,
-                token_alarm: None,
-                ..answer
-            },
+            TargetKind::Topic | TargetKind::Condition | TargetKind::Channel => answer.of_no_token(),
         }
     }
 
