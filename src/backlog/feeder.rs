@@ -474,6 +474,22 @@ mod tests {
     use crate::delivery::fixture::idle_lane;
     use crate::journal::fixture::{Loss, MemoryFiles};
 
+    /// What feeds that lane alone.
+    pub(super) fn feeding(
+        lane: &RunningLane,
+        backlog: Backlog,
+        register: Arc<Register>,
+    ) -> Feeding {
+        Feeding {
+            lanes: vec![FedLane::new(Arc::clone(&lane.lane), lane.settler())],
+            absent: Vec::new(),
+            clock: WallClock::default(),
+            backlog: Arc::new(backlog),
+            register,
+            heartbeat: Heartbeat::new(moment::now()),
+        }
+    }
+
     #[test]
     fn what_is_claimed_of_one_notification_by_and_by_is_held_once() {
         let files = MemoryFiles::default();
@@ -482,14 +498,7 @@ mod tests {
         let register = Arc::<Register>::default();
         let running = idle_lane((LaneId::IOS, Arc::default()), 4, &no_logs(), &register);
         let lane = &running.lane;
-        let mut feeding = Feeding {
-            lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
-            absent: Vec::new(),
-            clock: WallClock::default(),
-            backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
-            register,
-            heartbeat: Heartbeat::new(moment::now()),
-        };
+        let mut feeding = feeding(&running, backlog_in(&files.reboot(Loss::Nothing)), register);
         let mut feed = || {
             assert!(feeding.feed_lanes().is_some());
             lane.room().settled(2);
@@ -530,14 +539,7 @@ mod tests {
         let register = Arc::<Register>::default();
         let running = idle_lane((LaneId::IOS, Arc::default()), 32, &no_logs(), &register);
         let lane = &running.lane;
-        let mut feeding = Feeding {
-            lanes: vec![FedLane::new(Arc::clone(lane), running.settler())],
-            absent: Vec::new(),
-            clock: WallClock::default(),
-            backlog: Arc::new(backlog_in(&files.reboot(Loss::Nothing))),
-            register,
-            heartbeat: Heartbeat::new(moment::now()),
-        };
+        let mut feeding = feeding(&running, backlog_in(&files.reboot(Loss::Nothing)), register);
         let campaign = lane.room().reserve(32).unwrap();
         let mut fed = || {
             assert!(feeding.feed_lanes().is_some());

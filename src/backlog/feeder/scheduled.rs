@@ -110,33 +110,20 @@ const JUMP: Duration = Duration::from_secs(5);
 mod tests {
     use super::super::super::absent::Absent;
     use super::super::super::fixture::{backlog_in, later, no_logs, scheduled};
-    use super::super::FedLane;
+    use super::super::tests::feeding;
     use super::*;
     use crate::backlog::Backlog;
     use crate::delivery::fixture::idle_lane;
     use crate::delivery::policy::Limits;
     use crate::delivery::reasons::JOURNAL_DAMAGED;
     use crate::delivery::register::Register;
-    use crate::delivery::running_lane::RunningLane;
-    use crate::heartbeat::{Heartbeat, LONGEST_REST};
+    use crate::heartbeat::LONGEST_REST;
     use crate::journal::fixture::MemoryFiles;
-    use crate::moment;
     use crate::push::{Accepted, End, LaneId, PushId};
 
     fn keep(backlog: &Backlog, accepted: &[Arc<Accepted>]) {
         backlog.accept(accepted, None).unwrap();
         backlog.release_scheduled(accepted);
-    }
-
-    fn feeding(lane: &RunningLane, backlog: Backlog, register: Arc<Register>) -> Feeding {
-        Feeding {
-            lanes: vec![FedLane::new(Arc::clone(&lane.lane), lane.settler())],
-            absent: Vec::new(),
-            clock: WallClock::default(),
-            backlog: Arc::new(backlog),
-            register,
-            heartbeat: Heartbeat::new(moment::now()),
-        }
     }
 
     #[test]
