@@ -1,10 +1,15 @@
 //! What the properties of both look-alikes stand on: what becomes of a body of `POST /push`, and
 //! bodies of whatever members.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::json;
 
+use super::arrival::Arrival;
+use super::faults::Answering;
+use super::request::Request;
 use crate::api::content::{check_device_token, content_of};
 use crate::api::plan::reasons::REJECTION_REASONS;
 use crate::api::plan::{Plan, Planned, Rules, plan};
@@ -96,6 +101,25 @@ pub(super) fn request(address: &dyn Addressing, authorization: &str, planned: &P
     (fields, body)
 }
 
+/// What is made of a request that has come in whole.
+pub(super) fn judged<T>(
+    (fields, body): (&[(String, String)], &[u8]),
+    judge: impl FnOnce(&Arrival<'_>) -> T,
+) -> T {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    judge(&Arrival {
+        request: &Request::gather(fields),
+        body,
+        answering: Answering::Fair,
+        random: 1,
+        now: NOW,
+        known: &|_| false,
+        is_plain: false,
+    })
+}
+
 /// A name and a value of a notification.
 pub(super) type NamedValue = (&'static str, &'static str);
 
@@ -106,6 +130,19 @@ pub(super) fn body(target: &str, members: &[(&str, &str)]) -> String {
         .map(|(name, value)| format!(",{}:{value}", json!(name)));
     let members: String = members.collect();
     format!(r#"{{"notifications":[{{{target}{members}}}]}}"#)
+}
+
+/// Some of these members: of two with one name the last counts.
+pub(super) fn some_members(
+    sensible: &'static [NamedValue],
+) -> impl Strategy<Value = Vec<NamedValue>> {
+    let members = prop::collection::vec(prop::sample::select(sensible), 1..6);
+    members.prop_map(|mut members| {
+        members.reverse();
+        let mut names = BTreeSet::new();
+        members.retain(|(name, _)| names.insert(*name));
+        members
+    })
 }
 
 /// Values that may be anything: often one of those of the members, or an object of these names.

@@ -13,12 +13,9 @@ use crate::api::plan::Planned;
 use crate::provider::{Site, apns};
 use crate::push::{Envelope, LaneId, PushType};
 use crate::simulator::answer::Standing;
-use crate::simulator::arrival::Arrival;
-use crate::simulator::faults::Answering;
 use crate::simulator::fixture::{
-    self, NOW, NamedValue, Sent, any_members, body, check_rejections, planned,
+    self, NOW, NamedValue, Sent, any_members, body, check_rejections, planned, some_members,
 };
-use crate::simulator::request::Request;
 
 const TOPIC: &str = "org.example";
 
@@ -66,22 +63,13 @@ fn judged(fields: &[(String, String)], body: &[u8], is_mdm: bool) -> &'static st
         topics: vec![TOPIC.to_owned()],
         channels: Channels::holding(TOPIC, "ab12", true),
     };
-    let fields = fields
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let request = Request::gather(fields);
-    let judgement = Session::new(apns.into(), is_mdm).judge(&Arrival {
-        request: &request,
-        body,
-        answering: Answering::Fair,
-        random: 1,
-        now: NOW,
-        known: &|_| false,
-        is_plain: false,
-    });
-    let is_taken = matches!(judgement.standing, Standing::Accepted);
-    assert_eq!(is_taken, judgement.reason.is_empty());
-    judgement.reason
+    let mut session = Session::new(apns.into(), is_mdm);
+    fixture::judged((fields, body), |arrival| {
+        let judgement = session.judge(arrival);
+        let is_taken = matches!(judgement.standing, Standing::Accepted);
+        assert_eq!(is_taken, judgement.reason.is_empty());
+        judgement.reason
+    })
 }
 
 /// Members with values that mean something.
@@ -240,13 +228,8 @@ proptest! {
 
     #[test]
     fn what_is_said_has_an_effect_or_is_ignored_in_words(
-        members in prop::collection::vec(prop::sample::select(MEMBERS), 1..6),
+        members in some_members(MEMBERS),
     ) {
-        let mut members = members;
-        // Of two with one name the last counts.
-        members.reverse();
-        let mut names = std::collections::BTreeSet::new();
-        members.retain(|(name, _)| names.insert(*name));
         let Some((with, ignored)) = sent(&body(target(&members), &members)) else {
             return Ok(());
         };

@@ -8,12 +8,9 @@ use proptest::prelude::*;
 use super::super::{AccessTokens, Fcm, Session, form};
 use crate::provider::{AndroidStyle, Site, fcm};
 use crate::push::{Envelope, LaneId, TargetKind};
-use crate::simulator::arrival::Arrival;
-use crate::simulator::faults::Answering;
 use crate::simulator::fixture::{
-    self, NOW, NamedValue, Sent, any_members, body, check_rejections, planned,
+    self, NOW, NamedValue, Sent, any_members, body, check_rejections, planned, some_members,
 };
-use crate::simulator::request::Request;
 
 const PROJECT: &str = "my-app";
 
@@ -37,20 +34,10 @@ fn judged(fields: &[(String, String)], body: &[u8]) -> String {
         project: PROJECT.to_owned(),
         access_tokens: Arc::clone(&TOKENS.0),
     };
-    let fields = fields
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let request = Request::gather(fields);
-    let judgement = Session::new(fcm.into()).judge(&Arrival {
-        request: &request,
-        body,
-        answering: Answering::Fair,
-        random: 1,
-        now: NOW,
-        known: &|_| false,
-        is_plain: false,
-    });
-    judgement.reason.to_owned()
+    let mut session = Session::new(fcm.into());
+    fixture::judged((fields, body), |arrival| {
+        session.judge(arrival).reason.to_owned()
+    })
 }
 
 /// Members with values that mean something.
@@ -230,14 +217,9 @@ proptest! {
 
     #[test]
     fn what_is_said_has_an_effect_or_is_ignored_in_words(
-        members in prop::collection::vec(prop::sample::select(MEMBERS), 1..6),
+        members in some_members(MEMBERS),
         site in styles(),
     ) {
-        let mut members = members;
-        // Of two with one name the last counts.
-        members.reverse();
-        let mut names = std::collections::BTreeSet::new();
-        members.retain(|(name, _)| names.insert(*name));
         let is_of_topic = |(name, _): &NamedValue| ["topic", "fid", "condition"].contains(name);
         let has_target = members.iter().any(is_of_topic);
         let target = if has_target { r#""platform":2"# } else { TARGET };
