@@ -240,6 +240,10 @@ pub(super) fn text_of(body: &[u8]) -> Cow<'_, str> {
 ///
 /// A backslash outside of a string is an error anyway, so strings need not be told apart.
 fn replace_lone_surrogates(body: &mut [u8]) {
+    // Most have none, which is found out many bytes at a time.
+    if !body.contains(&b'\\') {
+        return;
+    }
     let mut at = 0;
     while let Some(offset) = body
         .get(at..)
