@@ -53,6 +53,11 @@ impl<'a> Bytes<'a> {
     }
 
     pub(crate) fn number(&mut self) -> Option<u64> {
+        // As most.
+        if let Some((first @ ..0x80, rest)) = self.0.split_first() {
+            self.0 = rest;
+            return Some((*first).into());
+        }
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -140,23 +140,18 @@ impl<'a> Note<'a> {
             mutable_content,
             delay_while_idle,
         } = *self;
-        let texts = TEXTS.into_iter().zip(texts.each());
-        for (number, text) in texts.chain([(REQUEST_ID, request_id)]) {
-            if text.is_empty() {
-                continue;
-            }
-            // No provider is sent the others: where they stand is chance.
-            let is_sent = !matches!(number, IDENTIFIER | REQUEST_ID);
-            let at = is_sent.then(|| place_in(body, text)).flatten();
-            if let Some(at) = at {
+        let texts = texts.each();
+        let places = places_in(body, texts);
+        for ((number, text), place) in TEXTS.into_iter().zip(texts).zip(places) {
+            if let Some(at) = place {
                 out.push(number | IN_BODY);
                 put_number(out, at as u64);
                 put_number(out, text.len() as u64);
             } else {
-                out.push(number);
-                put_bytes(out, text.as_bytes());
+                put_text(out, number, text);
             }
         }
+        put_text(out, REQUEST_ID, request_id);
         for (number, value) in [
             (BADGE, badge),
             (EXPIRY, expiry),
@@ -197,7 +192,8 @@ impl<'a> Note<'a> {
                 MUTABLE_CONTENT => read.mutable_content = true,
                 DELAY_WHILE_IDLE => read.delay_while_idle = true,
                 number => {
-                    let at = TEXTS.iter().position(|text| *text == number & !IN_BODY)?;
+                    // They are numbered from 1 on.
+                    let at = usize::from(number & !IN_BODY).checked_sub(1)?;
                     *texts.get_mut(at)? = if number & IN_BODY == 0 {
                         bytes.text()?
                     } else {
@@ -211,14 +207,59 @@ impl<'a> Note<'a> {
     }
 }
 
-/// Where a text stands in a body, behind one of its first quotation marks.
-fn place_in(body: &[u8], text: &str) -> Option<usize> {
-    let marks = (1..).zip(body).filter(|(_, byte)| **byte == b'"');
-    let mut begins = marks.map(|(at, _)| at).take(MARKS);
-    begins.find(|at| {
-        body.get(*at..)
-            .is_some_and(|rest| rest.starts_with(text.as_bytes()))
-    })
+/// Appends a text with its number before it, if there is one.
+fn put_text(out: &mut Vec<u8>, number: u8, text: &str) {
+    if !text.is_empty() {
+        out.push(number);
+        put_bytes(out, text.as_bytes());
+    }
+}
+
+/// Where texts stand in a body, each behind one of its first quotation marks: all are looked for on
+/// one way through it.
+fn places_in(body: &[u8], texts: [&str; TEXTS.len()]) -> [Option<usize>; TEXTS.len()] {
+    let mut places = [None; TEXTS.len()];
+    if body.is_empty() {
+        return places;
+    }
+    // Those that are not found yet, in front, each with the place of its place.
+    let mut sought = [(0, ""); TEXTS.len()];
+    let mut left = 0;
+    // A bit for what each begins with: few marks have one of these behind them.
+    let mut begins = 0_u64;
+    let bit = |byte: &u8| 1_u64 << (byte & 63);
+    for (index, (number, text)) in TEXTS.into_iter().zip(texts).enumerate() {
+        // No provider is sent the identifier: where it stands is chance.
+        if let Some(first) = text.as_bytes().first().filter(|_| number != IDENTIFIER)
+            && let Some(next) = sought.get_mut(left)
+        {
+            *next = (index, text);
+            left += 1;
+            begins |= bit(first);
+        }
+    }
+    let behind = body.get(1..).unwrap_or_default();
+    let marks = body.iter().zip(behind).enumerate();
+    let marks = marks.filter(|(_, (byte, _))| **byte == b'"').take(MARKS);
+    for (mark, _) in marks.filter(|(_, (_, next))| begins & bit(next) != 0) {
+        let rest = behind.get(mark..).unwrap_or_default();
+        let mut next = 0;
+        while let Some((index, text)) = sought.get(..left).and_then(|left| left.get(next)) {
+            if rest.starts_with(text.as_bytes()) {
+                if let Some(place) = places.get_mut(*index) {
+                    *place = Some(mark + 1);
+                }
+                left -= 1;
+                sought.swap(next, left);
+            } else {
+                next += 1;
+            }
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    places
 }
 
 /// Quotation marks of a body that a text may stand behind: a search through a body that was made

@@ -187,6 +187,19 @@ mod tests {
         assert_eq!(packed.note(), note);
         assert!(packed.bytes.len() < body.len() + 40, "{packed:?}");
         assert_eq!(parcel(&plain, &note, &["ab"]).note(), note);
+        // Nor is one behind what was found by chance.
+        let note = Note {
+            texts: Texts {
+                title: &text,
+                message: ":\"",
+                ..Texts::default()
+            },
+            ..Note::default()
+        };
+        let body = format!(r#"{{"aps":{{"alert":{{"title":"{text}","body":":\""}}}}}}"#);
+        let packed = parcel(&Content::whole(body.as_bytes()), &note, &["ab"]);
+        assert_eq!(packed.note(), note);
+        assert!(packed.bytes.len() < body.len() + 40, "{packed:?}");
     }
 
     #[test]
