@@ -43,10 +43,10 @@ impl Parcel {
         let mut told = Vec::with_capacity(NOTE_USUAL);
         note.put(&mut told, body);
         let stride = tokens.stride();
-        let ends = if stride == 0 { &*tokens.ends } else { &[] };
+        let ends = if stride == 0 { tokens.len() } else { 0 };
         let head = content.packed_head();
         let packed = head.len() + told.len() + tokens.bytes.len();
-        let mut bytes = Vec::with_capacity(body.len() + packed + size_of_val(ends));
+        let mut bytes = Vec::with_capacity(body.len() + packed + ends * size_of::<u32>());
         bytes.extend_from_slice(body);
         let head_begins = place(&bytes);
         bytes.extend_from_slice(head);
@@ -54,7 +54,9 @@ impl Parcel {
         bytes.extend_from_slice(&told);
         let begin = place(&bytes);
         bytes.extend_from_slice(&tokens.bytes);
-        bytes.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
+        for end in tokens.ends().take(ends) {
+            bytes.extend_from_slice(&end.to_le_bytes());
+        }
         let packed = Self {
             bytes: bytes.into(),
             slots: content.slots(),

@@ -17,56 +17,67 @@ const TEXT: u8 = 0;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct DeviceTokens {
     pub(super) bytes: Vec<u8>,
-    /// Where each ends.
-    pub(super) ends: Vec<u32>,
+    /// Where the first ends: most notifications have one, which is never empty as it lies packed. 0
+    /// if there is none.
+    first: u32,
+    /// Where each of the others ends.
+    others: Vec<u32>,
 }
 
 impl DeviceTokens {
     /// Adds a token, without checking it.
     pub fn push(&mut self, token: &str) {
-        let begin = self.bytes.len();
-        let packed = [b'a', b'A'].into_iter().any(|letter| {
-            self.bytes.truncate(begin);
-            self.bytes.push(letter);
-            pack(token, letter, &mut self.bytes)
-        });
-        if !packed {
-            self.bytes.truncate(begin);
-            self.bytes.push(TEXT);
-            self.bytes.extend_from_slice(token.as_bytes());
+        let letter = [b'a', b'A'].into_iter().find(|it| is_of_digits(token, *it));
+        let len = letter.map_or(token.len(), |_| token.len() / 2);
+        self.bytes.reserve(1 + len);
+        self.bytes.push(letter.unwrap_or(TEXT));
+        match letter {
+            Some(letter) => pack(token, letter, &mut self.bytes),
+            None => self.bytes.extend_from_slice(token.as_bytes()),
         }
-        self.ends.push(place(&self.bytes));
+        let end = place(&self.bytes);
+        if self.first == 0 {
+            self.first = end;
+        } else {
+            self.others.push(end);
+        }
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        usize::from(self.first > 0) + self.others.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.first == 0
+    }
+
+    /// Where each ends.
+    pub(super) fn ends(&self) -> impl Iterator<Item = u32> {
+        let first = Some(self.first).filter(|first| *first > 0);
+        first.into_iter().chain(self.others.iter().copied())
     }
 
     /// Keeps the first ones, so many at most.
     pub fn truncate(&mut self, most: usize) {
-        self.ends.truncate(most);
-        let end = self.ends.last().map_or(0, |end| *end as usize);
-        self.bytes.truncate(end);
+        self.others.truncate(most.saturating_sub(1));
+        if most == 0 {
+            self.first = 0;
+        }
+        let end = self.others.last().unwrap_or(&self.first);
+        self.bytes.truncate(*end as usize);
     }
 
     /// Bytes of each, if all take equally many; else 0.
     pub(super) fn stride(&self) -> u32 {
-        let first = self.ends.first().copied().unwrap_or_default();
-        let mut steps = self
-            .ends
-            .iter()
-            .zip((first..).step_by(first.max(1) as usize));
-        if steps.all(|(end, step)| *end == step) {
-            first
-        } else {
-            0
-        }
+        let mut last = self.first;
+        let is_even = self.others.iter().all(|end| {
+            let step = end.saturating_sub(last);
+            last = *end;
+            step == self.first
+        });
+        if is_even { self.first } else { 0 }
     }
 }
 
@@ -124,9 +135,13 @@ impl<'a> PackedToken<'a> {
         if self.spelling == TEXT {
             return out.extend_from_slice(self.bytes);
         }
-        // Without a branch and into room that is there, many digits are made at a time.
-        let after_nine = self.spelling - (b'0' + 10);
-        let digit = |value: u8| b'0' + value + if value > 9 { after_nine } else { 0 };
+        // Without a branch, a check of overflow among them, and into room that is there, many
+        // digits are made at a time.
+        let after_nine = self.spelling.wrapping_sub(b'0' + 10);
+        let digit = |value: u8| {
+            let letter = if value > 9 { after_nine } else { 0 };
+            value.wrapping_add(b'0').wrapping_add(letter)
+        };
         let begin = out.len();
         out.resize(begin + self.len(), 0);
         let (pairs, _) = out.get_mut(begin..).unwrap_or_default().as_chunks_mut();
@@ -159,25 +174,31 @@ pub(super) fn place(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// Appends the bytes of which a token is the hexadecimal digits, of that letter's case; false if it
-/// is something else.
-fn pack(token: &str, letter: u8, out: &mut Vec<u8>) -> bool {
-    // A value beyond 15 is none, and is looked for at the end: so many are found at a time.
-    let value = |digit: u8| match digit.wrapping_sub(b'0') {
+/// The value of a hexadecimal digit of that letter's case; beyond 15 if it is none.
+fn value(digit: u8, letter: u8) -> u8 {
+    match digit.wrapping_sub(b'0') {
         value @ 0..=9 => value,
         _ => digit.wrapping_sub(letter).saturating_add(10),
-    };
-    let (pairs, rest) = token.as_bytes().as_chunks();
+    }
+}
+
+/// Whether a token is of nothing but pairs of hexadecimal digits of that letter's case.
+fn is_of_digits(token: &str, letter: u8) -> bool {
+    // Without an end before the last of them, many are looked at at a time.
+    let digits = token.bytes().map(|digit| value(digit, letter));
+    let highest = digits.fold(0, |all, value| all | value);
+    !token.is_empty() && token.len().is_multiple_of(2) && highest < 16
+}
+
+/// Appends the bytes of which a token is the hexadecimal digits, of that letter's case.
+fn pack(token: &str, letter: u8, out: &mut Vec<u8>) {
+    let (pairs, _) = token.as_bytes().as_chunks();
     let begin = out.len();
     out.resize(begin + pairs.len(), 0);
-    let mut highest = 0;
     let packed = out.get_mut(begin..).unwrap_or_default();
     for (byte, [high, low]) in packed.iter_mut().zip(pairs) {
-        let (high, low) = (value(*high), value(*low));
-        highest |= high | low;
-        *byte = high << 4 | low;
+        *byte = value(*high, letter) << 4 | value(*low, letter);
     }
-    !pairs.is_empty() && rest.is_empty() && highest < 16
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@ pub(super) fn is_reserved(key: &str) -> bool {
 
 /// Appends a text as the inside of a JSON string. Tokens are written with each attempt: most need
 /// no escape, and none another allocation.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches many bytes are looked at at a time"
+)]
 pub(super) fn write_escaped(text: &str, out: &mut Vec<u8>) {
-    if !text
-        .bytes()
-        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
+    // Without an end before the last byte, many are looked at at a time.
+    let is_special = |byte| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
