@@ -9,7 +9,9 @@ use crate::encoding::{Bytes, put_bytes};
 /// knows nothing of what it holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    body: Box<[u8]>,
+    /// With the room that it was written in: once all of its request is built, it is copied to
+    /// where it stays.
+    body: Vec<u8>,
     slots: Slots,
     /// Names and values, each with its length before it.
     head: Box<[u8]>,
@@ -75,7 +77,7 @@ impl Slots {
 
 impl Content {
     /// A body that all pushes are sent as it is.
-    pub fn whole(body: impl Into<Box<[u8]>>) -> Self {
+    pub fn whole(body: impl Into<Vec<u8>>) -> Self {
         Self {
             body: body.into(),
             ..Self::default()
@@ -83,17 +85,17 @@ impl Content {
     }
 
     /// A body into which the target goes at that offset; nothing if that is not in it.
-    pub fn with_target(body: impl Into<Box<[u8]>>, target: u32) -> Option<Self> {
+    pub fn with_target(body: impl Into<Vec<u8>>, target: u32) -> Option<Self> {
         Self::slotted(body.into(), target, None)
     }
 
     /// A body into which the target goes at one offset and the time to live at another one, which
     /// is no lower; nothing if they are not in it.
-    pub fn with_slots(body: impl Into<Box<[u8]>>, target: u32, ttl: u32) -> Option<Self> {
+    pub fn with_slots(body: impl Into<Vec<u8>>, target: u32, ttl: u32) -> Option<Self> {
         Self::slotted(body.into(), target, Some(ttl))
     }
 
-    fn slotted(body: Box<[u8]>, target: u32, ttl: Option<u32>) -> Option<Self> {
+    fn slotted(body: Vec<u8>, target: u32, ttl: Option<u32>) -> Option<Self> {
         let slots = Slots::within(&body, target, ttl)?;
         Some(Self {
             body,

@@ -37,6 +37,9 @@ pub(super) fn next_field(out: &mut Vec<u8>, name: &str) {
     }
 }
 
+/// Bytes that [`end`] appends at most.
+pub(super) const END_MAX: usize = 24;
+
 /// Appends the end of a message, behind its last field.
 pub(super) fn end(out: &mut Vec<u8>, validate_only: bool) {
     out.push(b'}');

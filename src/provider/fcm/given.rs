@@ -2,7 +2,7 @@
 //! release.
 
 use super::common::{
-    SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
+    END_MAX, SizedPart, SizedParts, begin, beside, check_apns_payload, check_size, end, lifetime,
     lifetime_field, own_lifetime,
 };
 use super::target;
@@ -92,7 +92,10 @@ pub(super) fn as_given(
     // An object was read.
     let inside = message.json().strip_prefix('{');
     let inside = inside.and_then(|inside| inside.strip_suffix('}'));
-    out.extend_from_slice(inside.unwrap_or_default().as_bytes());
+    let inside = inside.unwrap_or_default();
+    // For what may be long at once, and for its end.
+    out.reserve_exact(inside.len() + END_MAX);
+    out.extend_from_slice(inside.as_bytes());
     end(&mut out, validate_only);
     let content = Content::with_target(out, target);
     let content = content.ok_or_else(|| Fault::of_all("the message is too long".to_owned()))?;
