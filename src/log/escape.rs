@@ -75,22 +75,48 @@ pub(super) fn signed(out: &mut Vec<u8>, number: i64) {
 /// How many bytes from the start need no escape.
 ///
 /// Looks at a block at a time without branches inside it, which the compiler turns into vector
-/// instructions.
+/// instructions, and then byte by byte.
 fn clean_prefix(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    for block in bytes.chunks(BLOCK) {
-        if block.iter().fold(false, |any, &byte| any | special(byte)) {
-            return length + block.iter().take_while(|&&byte| !special(byte)).count();
-        }
-        length += block.len();
-    }
-    length
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_clean = |block: &&[u8; BLOCK]| !block.iter().fold(false, |any, it| any | special(*it));
+    let length = blocks.iter().take_while(is_clean).count() * BLOCK;
+    let rest = bytes.get(length..).unwrap_or_default();
+    length + rest.iter().take_while(|byte| !is_special(**byte)).count()
 }
 
 /// Whether a character that begins with this byte may need an escape: C1 begins with 0xC2, and
 /// what ends lines or turns them with 0xE2.
-fn special(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches many are looked at at a time"
+)]
+const fn special(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0x7f)
+        | (byte == 0xc2)
+        | (byte == 0xe2)
+}
+
+/// [`special`], from a table.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "an entry for each byte"
+)]
+fn is_special(byte: u8) -> bool {
+    /// By the byte.
+    const SPECIAL: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = special(byte as u8);
+            byte += 1;
+        }
+        table
+    };
+    SPECIAL[usize::from(byte)]
 }
 
 fn escaped(out: &mut Vec<u8>, character: char) {
@@ -122,7 +148,7 @@ fn hex(nibble: u8) -> u8 {
 const MAX_DIGITS: usize = 20;
 
 /// Bytes looked at together.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 
 #[cfg(test)]
 mod tests {
