@@ -90,7 +90,7 @@ impl Lines {
                     note,
                     id: PushId(id),
                     first_id: accepted.first_id,
-                    token: &token.text(),
+                    token,
                     ptime: Duration::ZERO,
                     error,
                     tail: Tail {

@@ -104,7 +104,7 @@ impl Sinks {
             note: push.note(),
             id,
             first_id,
-            token: &push.token().text(),
+            token: push.token(),
             ptime: settlement.took,
             error: &settlement.error,
             tail: Tail {

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use super::escape::{length, signed, string, unsigned};
 use super::privacy::Privacy;
-use crate::push::{LaneId, Note, PushId, TargetKind, Texts};
+use crate::push::{LaneId, Note, PackedToken, PushId, TargetKind, Texts};
 
 /// How grave a line is, in zap's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,8 @@ pub struct PushLine<'a> {
     pub id: PushId,
     /// That of the notification's first push, whose line has its texts in any case.
     pub first_id: PushId,
-    /// The device token, or what stands in its place, as the caller spelled it.
-    pub token: &'a str,
+    /// The device token, or what stands in its place.
+    pub token: PackedToken<'a>,
     /// From the first attempt to the settlement; zero before.
     pub ptime: Duration,
     /// Why it failed; empty if it did not.

@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::hmac;
 
 use super::escape::string;
+use crate::push::PackedToken;
 
 /// Our limit: bytes of the key that device tokens are hashed with; fewer could be guessed.
 pub const HASH_KEY_MIN: usize = 16;
@@ -40,16 +41,22 @@ impl TokenShown {
     /// The token as lines show it.
     pub fn shown(&self, token: &str) -> String {
         let mut out = Vec::new();
-        self.write(&mut out, token);
+        self.write(&mut out, PackedToken::of_text(token));
         serde_json::from_slice(&out).unwrap_or_default()
     }
 
     /// Appends the token, quoted.
-    pub(super) fn write(&self, out: &mut Vec<u8>, token: &str) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, token: PackedToken<'_>) {
         match self {
-            Self::Plain => string(out, token),
+            // No digit is escaped.
+            Self::Plain if token.is_of_digits() => {
+                out.push(b'"');
+                token.write(out);
+                out.push(b'"');
+            }
+            Self::Plain => string(out, &token.text()),
             Self::Hashed(key) => {
-                let hash = hmac::sign(key, token.as_bytes());
+                let hash = hmac::sign(key, token.text().as_bytes());
                 out.extend_from_slice(b"\"hash:");
                 for byte in hash.as_ref().iter().take(HASH_BYTES) {
                     let digit = |nibble: u8| b"0123456789abcdef".get(usize::from(nibble)).copied();

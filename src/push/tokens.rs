@@ -119,6 +119,19 @@ impl<'a> PackedToken<'a> {
         Some(Self { spelling, bytes })
     }
 
+    /// A token that does not lie packed.
+    pub fn of_text(text: &'a str) -> Self {
+        Self {
+            spelling: TEXT,
+            bytes: text.as_bytes(),
+        }
+    }
+
+    /// Whether it is of nothing but hexadecimal digits, as which it lies packed.
+    pub(crate) fn is_of_digits(self) -> bool {
+        self.spelling != TEXT
+    }
+
     /// The caller's spelling.
     pub fn text(self) -> Cow<'a, str> {
         if self.spelling == TEXT {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::log::TokenShown;
-use crate::push::{Extend, Notification};
+use crate::push::{Content, Extend, Notification, Parcel};
 
 const AT: &str = "2026/11/22 05:15:12 UTC";
 const TOKEN: &str = "0a1B2c3D4e5F60718293a4b5c6d7e8f90a1B2c3D4e5F60718293a4b5c6d7e8f9";
@@ -50,7 +50,7 @@ fn accepted(notification: &Notification) -> PushLine<'_> {
         note: Note::of(notification),
         id: PushId(1),
         first_id: PushId(1),
-        token: TOKEN,
+        token: PackedToken::of_text(TOKEN),
         ptime: Duration::ZERO,
         error: "",
         tail: Tail::default(),
@@ -189,7 +189,7 @@ fn gauruns_disabled_push() {
         line: Line::Disabled,
         id: PushId(2),
         first_id: PushId(2),
-        token: "android1",
+        token: PackedToken::of_text("android1"),
         ..accepted(&notification)
     };
     let expected = concat!(
@@ -205,7 +205,7 @@ fn the_line_of_another_app_says_so_at_its_end_and_the_default_apps_is_gauruns() 
     let hello = hello();
     let of = |name: &str| PushLine {
         lane: LaneId::named(name).unwrap(),
-        token: "aa",
+        token: PackedToken::of_text("aa"),
         ..accepted(&hello)
     };
     let default = written(&of("ios"));
@@ -469,7 +469,7 @@ proptest! {
             note: Note::of(&notification),
             id: PushId(id),
             first_id: PushId(id),
-            token: &token,
+            token: PackedToken::of_text(&token),
             ptime: Duration::from_millis(millis.into()),
             error: &error,
             tail,
@@ -514,7 +514,7 @@ fn a_hashed_token_joins_lines_and_shows_nothing_without_its_key() {
     let token = |privacy: &Privacy, line: Line, token: &str| {
         let line = PushLine {
             line,
-            token,
+            token: PackedToken::of_text(token),
             ..accepted
         };
         let written: Value = serde_json::from_str(&written_by(privacy, &line)).unwrap();
@@ -528,6 +528,16 @@ fn a_hashed_token_joins_lines_and_shows_nothing_without_its_key() {
     assert_ne!(token(&one, Line::Accepted, "0a"), hash);
     assert_ne!(token(&other, Line::Accepted, TOKEN), hash);
     assert!(!format!("{one:?}").contains("secret"), "{one:?}");
+    // However a token lies in memory, its lines are the same.
+    for text in ["0a1b", "0A1B", "0a1B"] {
+        let (content, note, tokens) = (Content::default(), Note::default(), [text]);
+        let parcel = Parcel::new(&content, &note, &tokens.into_iter().collect());
+        let lines = [parcel.token(0).unwrap(), PackedToken::of_text(text)];
+        for privacy in [&Privacy::default(), &one] {
+            let lines = lines.map(|token| written_by(privacy, &PushLine { token, ..accepted }));
+            assert_eq!(lines[0], lines[1]);
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 fn texts_stand_in_each_line_as_long_as_they_are_in_proportion() {
     let line = |notification: &Notification, token: &str, id: u64| {
         let line = PushLine {
-            token,
+            token: PackedToken::of_text(token),
             id: PushId(id),
             ..accepted(notification)
         };
@@ -53,7 +53,7 @@ fn texts_stand_in_each_line_as_long_as_they_are_in_proportion() {
         ..Privacy::default()
     };
     let hidden = PushLine {
-        token: "ab",
+        token: PackedToken::of_text("ab"),
         id: PushId(2),
         ..accepted(&fits)
     };
