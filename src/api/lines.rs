@@ -8,7 +8,7 @@ use crate::http1::head::Head;
 use crate::log::line::{self, Level, Line, PushLine, Tail};
 use crate::log::{Logs, Sink, TimeText};
 use crate::moment::Moment;
-use crate::push::{Accepted, PushId};
+use crate::push::{Accepted, Note, PushId};
 
 thread_local! {
     /// One buffer and one cached second per API thread.
@@ -50,8 +50,8 @@ impl Lines {
     }
 
     /// An accepted-push line for each device token.
-    pub(super) fn accepted(&self, accepted: &Accepted) {
-        self.each_token(&self.0.access, (Line::Accepted, ""), accepted);
+    pub(super) fn accepted(&self, accepted: &Accepted, note: Note<'_>) {
+        self.each_token(&self.0.access, (Line::Accepted, ""), accepted, note);
     }
 
     /// Waits until the accepted-push lines are in their file.
@@ -61,13 +61,14 @@ impl Lines {
     }
 
     /// A disabled-push line for each device token.
-    pub(super) fn disabled(&self, disabled: &Accepted) {
-        self.each_token(&self.0.error, (Line::Disabled, ""), disabled);
+    pub(super) fn disabled(&self, disabled: &Accepted, note: Note<'_>) {
+        self.each_token(&self.0.error, (Line::Disabled, ""), disabled, note);
     }
 
     /// A failed-push line for each device token, which no provider would take.
-    pub(super) fn malformed(&self, malformed: &Accepted) {
-        self.each_token(&self.0.error, (Line::Failed, BAD_DEVICE_TOKEN), malformed);
+    pub(super) fn malformed(&self, malformed: &Accepted, note: Note<'_>) {
+        let told = (Line::Failed, BAD_DEVICE_TOKEN);
+        self.each_token(&self.0.error, told, malformed, note);
     }
 
     /// A line of text about a request in the error log, at level `error`, with what there is more
@@ -78,10 +79,17 @@ impl Lines {
         });
     }
 
-    fn each_token(&self, sink: &Sink, (line, error): (Line, &str), accepted: &Accepted) {
+    /// Tells that of each device token. `note` is the notification's, which need not be read again
+    /// out of its parcel.
+    fn each_token(
+        &self,
+        sink: &Sink,
+        (line, error): (Line, &str),
+        accepted: &Accepted,
+        note: Note<'_>,
+    ) {
         let privacy = self.0.privacy.get();
         with_lines(sink, |out, at| {
-            let note = accepted.parcel.note();
             for (token, id) in accepted.parcel.tokens().zip(accepted.first_id.0..) {
                 let push_line = PushLine {
                     line,
@@ -145,7 +153,7 @@ mod tests {
             PushId(7),
             Moment::now(),
         );
-        Lines(logs.clone()).accepted(&accepted);
+        Lines(logs.clone()).accepted(&accepted, Note::of(&notification));
         assert_eq!(logs.close(Duration::from_secs(30)), 0);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 100);

@@ -14,7 +14,7 @@ use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
 use crate::provider::{self, Built};
-use crate::push::{Accepted, LaneId, Notification, Push, PushId};
+use crate::push::{Accepted, LaneId, Note, Notification, Push, PushId};
 
 impl Service {
     /// Takes all of the plan or, with the answer as error, nothing of it.
@@ -32,6 +32,7 @@ impl Service {
         let mut reserved = Self::reserve(&plan, lanes)?;
         let Numbered {
             pushed,
+            pushed_notifications,
             disabled,
             unlisted,
             taken,
@@ -50,8 +51,8 @@ impl Service {
             let accepted = self.backlog.accept(&pushed, answer.as_ref());
             accepted.map_err(|refused| not_kept(&refused))?;
         }
-        for accepted in &disabled {
-            self.lines.disabled(accepted);
+        for (accepted, notification) in &disabled {
+            self.lines.disabled(accepted, Note::of(notification));
         }
         if unlisted > 0 {
             let further = count::of(unlisted, "further push", "further pushes");
@@ -61,8 +62,8 @@ impl Service {
             );
             self.lines.error(&text, "", request_id);
         }
-        for accepted in &pushed {
-            self.lines.accepted(accepted);
+        for (accepted, notification) in pushed.iter().zip(&pushed_notifications) {
+            self.lines.accepted(accepted, Note::of(notification));
             // What is to be sent later is in the backlog alone, which claims it when it is due.
             if accepted.envelope.earliest.is_none()
                 && let Some(lane) = reserved.get_mut(&accepted.envelope.lane)
@@ -101,7 +102,7 @@ impl Service {
             let at = Moment::now();
             let nothing = Built::nothing(shown.lane);
             let malformed = provider::accept(&shown, &nothing, tokens, first_id, at);
-            self.lines.malformed(&malformed);
+            self.lines.malformed(&malformed, Note::of(&shown));
         }
         if omitted > 0 {
             let further = count::of(omitted, "further device token", "further device tokens");
@@ -127,6 +128,7 @@ impl Service {
         let at = Moment::now();
         let mut numbered = Numbered {
             pushed: Vec::with_capacity(notifications.len()),
+            pushed_notifications: Vec::with_capacity(notifications.len()),
             disabled: Vec::new(),
             unlisted: 0,
             taken: Vec::with_capacity(notifications.len()),
@@ -144,8 +146,9 @@ impl Service {
                 let disabled = accepted(planned, first_id, at, request_id);
                 numbered.disabled.push(disabled);
             } else {
-                let accepted = accepted(planned, first_id, at, request_id);
+                let (accepted, notification) = accepted(planned, first_id, at, request_id);
                 numbered.pushed.push(Arc::new(accepted));
+                numbered.pushed_notifications.push(notification);
                 numbered.taken.push(Taken {
                     index,
                     first_id: first_id.0,
@@ -207,21 +210,27 @@ struct Reserved<'a> {
 /// The parts of a request with their ids.
 struct Numbered {
     pushed: Vec<Arc<Accepted>>,
+    /// Those of `pushed`, of which their lines tell.
+    pushed_notifications: Vec<Notification>,
     /// Those that are listed in the log.
-    disabled: Vec<Accepted>,
+    disabled: Vec<(Accepted, Notification)>,
     /// Pushes to disabled platforms that are not.
     unlisted: usize,
     taken: Vec<Taken>,
 }
 
-fn accepted(planned: Planned, first_id: PushId, at: Moment, request_id: &Arc<str>) -> Accepted {
-    let notification = Notification {
-        request_id: Arc::clone(request_id),
-        ..planned.notification
-    };
+fn accepted(
+    planned: Planned,
+    first_id: PushId,
+    at: Moment,
+    request_id: &Arc<str>,
+) -> (Accepted, Notification) {
+    let mut notification = planned.notification;
+    notification.request_id = Arc::clone(request_id);
     let nothing = || Built::nothing(notification.lane);
     let built = planned.built.unwrap_or_else(nothing);
-    provider::accept(&notification, &built, planned.tokens, first_id, at)
+    let accepted = provider::accept(&notification, &built, planned.tokens, first_id, at);
+    (accepted, notification)
 }
 
 /// Only a request of which nothing is kept may be sent to another daemon: a 503 says that.
