@@ -18,20 +18,27 @@ impl Object {
     }
 
     /// Adds a member.
-    pub(super) fn add(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+    pub(super) fn add(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) {
         self.name(name);
-        // Neither writing to a vector fails, nor has any value here a map whose keys are no texts.
-        let _written = serde_json::to_writer(&mut self.0, value);
+        self.value(value);
+    }
+
+    /// Adds a member that has a caller's name.
+    pub(super) fn add_named(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.separate();
+        self.value(name);
+        self.0.push(b':');
+        self.value(value);
     }
 
     /// Adds a member whose value is JSON.
-    pub(super) fn add_json(&mut self, name: &str, json: &[u8]) {
+    pub(super) fn add_json(&mut self, name: &'static str, json: &[u8]) {
         self.name(name);
         self.0.extend_from_slice(json);
     }
 
     /// Begins a member that is an object, to which members are added until that is closed.
-    pub(super) fn open(&mut self, name: &str) {
+    pub(super) fn open(&mut self, name: &'static str) {
         self.name(name);
         self.0.push(b'{');
     }
@@ -52,12 +59,23 @@ impl Object {
         self.0
     }
 
-    fn name(&mut self, name: &str) {
+    /// Begins a member by one of Apple's names, in which there is nothing to escape.
+    fn name(&mut self, name: &'static str) {
+        self.separate();
+        for part in ["\"", name, "\":"] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    fn separate(&mut self) {
         // No value ends so.
         if self.0.last() != Some(&b'{') {
             self.0.push(b',');
         }
-        let _written = serde_json::to_writer(&mut self.0, name);
-        self.0.push(b':');
+    }
+
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) {
+        // Neither writing to a vector fails, nor has any value here a map whose keys are no texts.
+        let _written = serde_json::to_writer(&mut self.0, value);
     }
 }

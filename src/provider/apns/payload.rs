@@ -98,7 +98,7 @@ pub(super) fn payload(
         }
     }
     for (name, value) in &beside {
-        payload.add(name, value);
+        payload.add_named(name, value);
     }
     Ok((payload.end(), is_idle))
 }
