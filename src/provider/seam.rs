@@ -197,29 +197,29 @@ pub(super) const SEND_AT: &str = "send_at";
 const PARTS_MAX: usize = 16;
 
 impl Unused {
-    /// Adds those of these fields of Gaurun's that say something.
-    pub(super) fn note_said(&mut self, notification: &Notification, unused: &[&str]) {
-        let said = [
-            ("message", !notification.message.trim().is_empty()),
-            ("extend", !notification.extend.is_empty()),
-            ("collapse_key", !notification.collapse_key.is_empty()),
-            ("priority", !notification.priority.is_empty()),
-            ("time_to_live", notification.time_to_live != 0),
-            ("title", !notification.title.is_empty()),
-            ("subtitle", !notification.subtitle.is_empty()),
-            ("badge", notification.badge.is_some_and(|badge| badge != 0)),
-            ("category", !notification.category.is_empty()),
-            ("sound", !notification.sound.is_empty()),
-            ("content_available", notification.content_available),
-            ("mutable_content", notification.mutable_content),
-            ("push_type", !notification.push_type.is_empty()),
-            ("expiry", notification.expiry != 0),
-            ("delay_while_idle", notification.delay_while_idle),
-        ];
-        let said = said.into_iter().filter(|(_, is_said)| *is_said);
-        let said = said.map(|(name, _)| name);
-        self.fields
-            .extend(said.filter(|name| unused.contains(name)));
+    /// Adds those of these fields of Gaurun's that say something, in their order, which is that of
+    /// the answer.
+    pub(super) fn note_said(&mut self, notification: &Notification, unused: &[&'static str]) {
+        let is_said = |name: &&str| match *name {
+            "message" => !notification.message.trim().is_empty(),
+            "extend" => !notification.extend.is_empty(),
+            "collapse_key" => !notification.collapse_key.is_empty(),
+            "priority" => !notification.priority.is_empty(),
+            "time_to_live" => notification.time_to_live != 0,
+            "title" => !notification.title.is_empty(),
+            "subtitle" => !notification.subtitle.is_empty(),
+            "badge" => notification.badge.is_some_and(|badge| badge != 0),
+            "category" => !notification.category.is_empty(),
+            "sound" => !notification.sound.is_empty(),
+            "content_available" => notification.content_available,
+            "mutable_content" => notification.mutable_content,
+            "push_type" => !notification.push_type.is_empty(),
+            "expiry" => notification.expiry != 0,
+            "delay_while_idle" => notification.delay_while_idle,
+            _ => false,
+        };
+        let unused = unused.iter().copied();
+        self.fields.extend(unused.filter(is_said));
     }
 
     /// Adds the fields that Gaurun did not have and that are of no use. Of when it is to be sent no

@@ -42,6 +42,7 @@ const IN_PAYLOAD: [&str; 13] = [
 /// Gaurun's fields that go into the payload.
 const GAURUNS_IN_PAYLOAD: &[&str] = &[
     "message",
+    "extend",
     "title",
     "subtitle",
     "badge",
@@ -49,7 +50,6 @@ const GAURUNS_IN_PAYLOAD: &[&str] = &[
     "sound",
     "content_available",
     "mutable_content",
-    "extend",
 ];
 
 /// Gaurun's fields that have no effect.
@@ -123,7 +123,7 @@ pub(super) fn build(
 
 /// Adds those of Gaurun's fields that have no place in a payload: a badge of 0, too, which clears
 /// the icon.
-fn note_in_vain(notification: &Notification, in_vain: &[&str], unused: &mut Unused) {
+fn note_in_vain(notification: &Notification, in_vain: &[&'static str], unused: &mut Unused) {
     unused.note_said(notification, in_vain);
     if notification.badge == Some(0) && in_vain.contains(&"badge") {
         unused.fields.push("badge");

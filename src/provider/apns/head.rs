@@ -93,6 +93,13 @@ impl OwnHead {
             ignores_priority: false,
             fields: Vec::new(),
         };
+        let says_nothing = notification.native.is_empty()
+            && notification.push_type.is_empty()
+            && notification.priority.is_empty();
+        if says_nothing && raw.0.is_empty() {
+            // As most.
+            return Ok(head);
+        }
         let channel = SaidValue::of(&notification.native, CHANNEL);
         head.take_push_type(notification, &mut raw)?;
         head.take_priority(notification, &mut raw, as_gaurun)?;

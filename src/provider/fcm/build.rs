@@ -69,13 +69,13 @@ const UNUSED_IN_DATA: &[&str] = &["title", "badge", "category", "sound"];
 /// Gaurun's fields that have none beside a message that is given as it is.
 const UNUSED_BESIDE_GIVEN: &[&str] = &[
     "message",
+    "extend",
+    "collapse_key",
+    "priority",
     "title",
     "badge",
     "category",
     "sound",
-    "collapse_key",
-    "priority",
-    "extend",
 ];
 
 /// Builds what is sent of a notification.
