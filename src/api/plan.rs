@@ -238,6 +238,7 @@ pub fn plan(
         },
         now,
     };
+    plan.notifications.reserve_exact(batch.notifications.len());
     for (index, asked) in batch.notifications.into_iter().enumerate() {
         if !batch.strict {
             plan.ignored.of(index, &asked);
