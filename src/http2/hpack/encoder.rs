@@ -158,7 +158,21 @@ fn number(dynamic: usize) -> usize {
 }
 
 /// Appends a string literal, Huffman-coded where that is shorter (RFC 7541 §5.2).
-fn string(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn string(bytes: &[u8], out: &mut Vec<u8>) {
+    if bytes.len() <= SHORT {
+        // Coded at once, behind the one byte that its length takes.
+        let begin = out.len();
+        out.push(0);
+        huffman::encode(bytes, out);
+        let coded = out.len().saturating_sub(begin).saturating_sub(1);
+        if coded < bytes.len()
+            && let (Ok(length), Some(place)) = (u8::try_from(coded), out.get_mut(begin))
+        {
+            *place = 0x80 | length;
+            return;
+        }
+        out.truncate(begin);
+    }
     let coded = huffman::encoded_len(bytes);
     if coded < bytes.len() {
         out.reserve(coded.saturating_add(8));
@@ -176,6 +190,9 @@ impl Encoder {
         &self.table
     }
 }
+
+/// Longest string whose length takes one byte if it is shorter when coded.
+const SHORT: usize = 0x7f;
 
 /// Our limit: table bytes that we use, whatever the peer offers. A provider's template takes
 /// below 2 KiB; following an offer of many megabytes would spend our memory on the peer's word.

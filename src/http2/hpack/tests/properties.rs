@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decoder, Encoder, Template, huffman, integer};
+use super::super::{Decoder, Encoder, Template, encoder, huffman, integer};
 use super::{NO_LIMIT, listing};
 use crate::http2::{Field, Indexing};
 
@@ -142,6 +142,28 @@ proptest! {
         }
         coded.push(0xff);
         prop_assert!(huffman::decode(&coded, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_string_is_coded_where_that_is_shorter(
+        bytes in prop_oneof![
+            // Of a length about that from which on it takes two bytes, as it is and as coded.
+            "[a-z0-9/-]{100,240}".prop_map(String::into_bytes),
+            prop::collection::vec(any::<u8>(), 0..200),
+        ],
+    ) {
+        let mut expected = Vec::new();
+        let coded = huffman::encoded_len(&bytes);
+        if coded < bytes.len() {
+            integer::encode(coded, 0x7f, 0x80, &mut expected);
+            huffman::encode(&bytes, &mut expected);
+        } else {
+            integer::encode(bytes.len(), 0x7f, 0x00, &mut expected);
+            expected.extend_from_slice(&bytes);
+        }
+        let mut written = Vec::new();
+        encoder::string(&bytes, &mut written);
+        prop_assert_eq!(written, expected);
     }
 
     #[test]
