@@ -5,6 +5,7 @@
 //! One that [may be a key](may_be_key) could be the name of a file, if a rare one: whether there is
 //! such a file decides.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::texts;
@@ -68,13 +69,17 @@ pub fn token_of(authorization: &str) -> &str {
 }
 
 /// What others sent, less the secrets that we had sent them: an answer may repeat its request.
-pub fn without(text: &[u8], sent: &[&str]) -> String {
-    let text = String::from_utf8_lossy(text).into_owned();
-    // Most answers are shorter than what they could repeat.
-    let may_be_in = |secret: &&&str| (1..=text.len()).contains(&secret.len());
-    let secrets: Vec<_> = sent.iter().filter(may_be_in).collect();
-    let secrets = secrets.into_iter();
-    secrets.fold(text, |text, secret| text.replace(secret, NOT_SHOWN))
+pub fn without<'a>(text: &'a [u8], sent: &[&str]) -> Cow<'a, str> {
+    let read = str::from_utf8(text).map(Cow::Borrowed);
+    let mut text = read.unwrap_or_else(|_| String::from_utf8_lossy(text));
+    for secret in sent {
+        // Most answers are shorter than what they could repeat.
+        let may_be_in = (1..=text.len()).contains(&secret.len());
+        if may_be_in && text.contains(secret) {
+            text = text.replace(secret, NOT_SHOWN).into();
+        }
+    }
+    text
 }
 
 /// The first `most` characters of a text of others, less each word that no message may repeat, and

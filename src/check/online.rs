@@ -286,6 +286,6 @@ fn post(
     let secrets: Vec<&str> = secrets.map(|(_, value)| pasted::token_of(value)).collect();
     Ok(Response {
         status: response.status().as_u16(),
-        body: pasted::without(&body, &secrets),
+        body: pasted::without(&body, &secrets).into_owned(),
     })
 }

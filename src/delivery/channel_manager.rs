@@ -339,7 +339,7 @@ impl ManagerTurn<'_> {
             status,
             channel,
             retry_after,
-            body: pasted::without(&body, &secrets),
+            body: pasted::without(&body, &secrets).into_owned(),
         })
     }
 }

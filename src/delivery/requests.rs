@@ -3,6 +3,7 @@
 //! The fields that all requests share are registered with the connection as templates, so that a
 //! push costs its path, its id and its content only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::http2::{Connection, Field, Fields, Indexing, SendError, StreamId, TemplateId};
@@ -127,10 +128,15 @@ impl Requests {
     }
 
     /// What the provider said, less the tokens that it was sent.
-    pub fn less_tokens(&self, said: &[u8]) -> String {
-        let sent = [&self.credential, &self.former].into_iter().flatten();
-        let sent: Vec<_> = sent.filter_map(Credential::authorization).collect();
-        let sent: Vec<_> = sent.into_iter().map(pasted::token_of).collect();
+    pub fn less_tokens<'a>(&self, said: &'a [u8]) -> Cow<'a, str> {
+        if said.is_empty() {
+            // As Apple's answer to each push that it takes.
+            return Cow::Borrowed("");
+        }
+        let sent = [&self.credential, &self.former].map(|credential| {
+            let authorization = credential.as_ref().and_then(Credential::authorization);
+            authorization.map_or("", pasted::token_of)
+        });
         pasted::without(said, &sent)
     }
 }

@@ -134,20 +134,21 @@ impl ServerCall<'_> {
 /// An answer without the secrets that were sent: in JSON they may be spelled in other ways.
 fn without(body: &[u8], secrets: &[&str]) -> String {
     if secrets.is_empty() {
-        return pasted::without(body, secrets);
+        return pasted::without(body, secrets).into_owned();
     }
     let mut json: Option<Value> = serde_json::from_slice(body).ok();
     if let Some(json) = &mut json {
         hide(json, secrets);
     }
     let read = json.map(|json| json.to_string());
-    pasted::without(read.as_deref().map_or(body, str::as_bytes), secrets)
+    let body = read.as_deref().map_or(body, str::as_bytes);
+    pasted::without(body, secrets).into_owned()
 }
 
 /// Takes secrets out of all texts of a value; of names none is quoted.
 fn hide(value: &mut Value, secrets: &[&str]) {
     match value {
-        Value::String(text) => *text = pasted::without(text.as_bytes(), secrets),
+        Value::String(text) => *text = pasted::without(text.as_bytes(), secrets).into_owned(),
         Value::Array(values) => values.iter_mut().for_each(|value| hide(value, secrets)),
         Value::Object(fields) => fields.values_mut().for_each(|value| hide(value, secrets)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

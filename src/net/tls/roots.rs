@@ -95,7 +95,7 @@ impl SystemRoots {
         take(self, path);
         if pasted::why_no_file(&text, path, Path::exists).is_some() {
             for doubt in self.doubts.iter_mut().skip(before) {
-                *doubt = pasted::without(doubt.as_bytes(), &[&text]);
+                *doubt = pasted::without(doubt.as_bytes(), &[&text]).into_owned();
             }
         }
     }
