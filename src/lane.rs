@@ -15,6 +15,7 @@ mod alarms;
 mod aside;
 mod attendance;
 mod calls;
+mod channel_updates;
 mod connection_limit;
 mod crew;
 mod dial;
@@ -46,6 +47,7 @@ use std::time::{Duration, Instant};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, Call, SeatState};
+pub use channel_updates::ChannelUpdates;
 pub use connection_limit::ConnectionLimit;
 pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
@@ -97,6 +99,7 @@ pub struct Lane {
     prevalence: Mutex<Prevalence>,
     outage: SharedOutage,
     waiting: Mutex<Waiting>,
+    channel_updates: ChannelUpdates,
     crew: Crew,
     swept: Mutex<Option<Instant>>,
     quiet: AtomicBool,
@@ -133,6 +136,7 @@ impl Lane {
             prevalence: Mutex::default(),
             outage: SharedOutage::default(),
             waiting: Mutex::default(),
+            channel_updates: ChannelUpdates::default(),
             crew: Crew::new(threads),
             swept: Mutex::default(),
             quiet: AtomicBool::new(false),
@@ -181,6 +185,11 @@ impl Lane {
     /// What waits for another attempt.
     pub fn retries(&self) -> &Retries {
         &self.retries
+    }
+
+    /// Updates of broadcast channels among its pushes.
+    pub fn channel_updates(&self) -> &ChannelUpdates {
+        &self.channel_updates
     }
 
     /// What has waited, and for how long.

@@ -17,6 +17,7 @@ mod followed_route;
 mod gatekeeping;
 mod inquiring;
 mod leaving;
+mod needless;
 mod opening;
 mod parting;
 mod recovery;
@@ -176,6 +177,7 @@ impl<T: Transport> Desk<T> {
         let settler = &mut self.settler;
         self.lane
             .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
+        self.settle_needless(now);
         self.links.receive(now, &mut self.trays.ended);
         if !self.trays.ended.is_empty() {
             crash_point::pass("response");

@@ -13,6 +13,7 @@ use super::policy::{self, Decision, Limits};
 use super::register::Register;
 use super::session::Ended;
 use super::sinks::Sinks;
+use super::superseding;
 use crate::jitter::Random;
 use crate::lane::{Asked, Lane, Rebuff, Said, Target, Turn};
 use crate::live::{Live, Reader};
@@ -195,7 +196,11 @@ impl Settler {
     }
 
     fn carry_out(&mut self, decision: Decision, push: Push, now: Moment) -> Option<Push> {
-        match decision {
+        let needless = match decision {
+            Decision::Settle(_) => None,
+            Decision::Resend | Decision::Retry { .. } => superseding::superseded(&self.lane, &push),
+        };
+        match needless.map_or(decision, Decision::Settle) {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => {
                 self.note_tried(&push, None, now);
@@ -214,8 +219,8 @@ impl Settler {
         None
     }
 
-    /// Settles a push whose time has passed, or the time in which it may be tried again; gives back
-    /// one that is still worth sending.
+    /// Settles a push whose time has passed, or the time in which it may be tried again, or that a
+    /// newer one makes needless; gives back one that is still worth sending.
     pub fn settle_if_expired(&mut self, mut push: Push, now: Moment) -> Option<Push> {
         self.keeps(&mut push, now).then_some(push)
     }
@@ -226,8 +231,9 @@ impl Settler {
             // What a hold keeps waiting is not late by that.
             push.setback = None;
         }
-        let expired = policy::expired(push, *self.limits.get(), now);
-        match expired.or_else(|| policy::too_late(push, now)) {
+        let over = policy::expired(push, *self.limits.get(), now);
+        let over = over.or_else(|| policy::too_late(push, now));
+        match over.or_else(|| superseding::superseded(&self.lane, push)) {
             Some(settlement) => {
                 self.settle(push, settlement, now);
                 false
@@ -270,6 +276,7 @@ impl Settler {
         (self.trap)(push);
         // From here on it is settled.
         self.lane.retries().end(push);
+        superseding::ended(&self.lane, push, settlement.end);
         self.sinks.tell(push, settlement, now);
     }
 

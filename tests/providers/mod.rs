@@ -10,6 +10,7 @@
 mod absence;
 mod apple;
 mod broadcasts;
+mod channel_updates;
 mod credentials;
 mod faults;
 mod google;
