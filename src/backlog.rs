@@ -243,18 +243,23 @@ impl Backlog {
         self.journal()?.withdraw(id).ok().flatten()
     }
 
-    /// Takes back what is scheduled under an identifier, for the lanes that are meant, and gives it
-    /// to `each`, who settles it; how much of it cannot be read now, and is left. May wait for a
-    /// disk.
+    /// The last id of all that was given to be kept so far.
+    fn last_id(&self) -> PushId {
+        self.journal().map_or(PushId(0), Journal::last_id)
+    }
+
+    /// Takes back what is scheduled under an identifier, for the lanes that are meant and no later
+    /// than `last`, and gives it to `each`, who settles it; how much of it cannot be read now, and
+    /// is left. May wait for a disk.
     fn withdraw_named(
         &self,
-        identifier: &str,
+        (identifier, last): (&str, PushId),
         is_meant: impl Fn(LaneId) -> bool,
         mut each: impl FnMut(Outstanding),
     ) -> u64 {
         let (mut from, mut unread) = (Some(PushId(0)), 0);
         while let Some((journal, id)) = self.journal().zip(from) {
-            let (left, next) = journal.withdraw_named(identifier, &is_meant, id, &mut each);
+            let (left, next) = journal.withdraw_named(identifier, &is_meant, (id, last), &mut each);
             unread += left;
             from = next;
         }

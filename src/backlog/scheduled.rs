@@ -39,11 +39,12 @@ impl Canceller<'_> {
         withdrawn.map(|it| self.settle(it, now)).is_some()
     }
 
-    /// Takes back what is scheduled under an identifier, for the lanes that are meant; how many
-    /// pushes, and how many notifications are left since they cannot be read now.
+    /// Takes back what is scheduled under an identifier, for the lanes that are meant and no later
+    /// than that id; how many pushes, and how many notifications are left since they cannot be
+    /// read now.
     pub(super) fn cancel_named(
         &self,
-        identifier: &str,
+        named: (&str, PushId),
         is_meant: impl Fn(LaneId) -> bool,
         now: Moment,
     ) -> (usize, u64) {
@@ -52,7 +53,7 @@ impl Canceller<'_> {
             cancelled += withdrawn.pushes.len();
             self.settle(withdrawn, now);
         };
-        let unread = self.backlog.withdraw_named(identifier, is_meant, settle);
+        let unread = self.backlog.withdraw_named(named, is_meant, settle);
         (cancelled, unread)
     }
 

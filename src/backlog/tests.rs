@@ -225,6 +225,15 @@ fn what_is_scheduled_is_shown_with_its_time_and_cancelled_before_it_wherever_its
     let _closed = backlog.close();
     assert_eq!(fed(&backlog_in(&files.reboot(Loss::Nothing))), [30, 40]);
     assert_eq!(served.lane.room().outstanding(), 0);
+    // What comes to a lane after a purge has begun is not meant.
+    let room = served.lane.room().reserve(1).unwrap();
+    let mut come = now;
+    come.monotonic += Duration::from_millis(1);
+    served.lane.enqueue(room, vec![push(come)]);
+    assert_eq!(
+        [now, come].map(|begun| served.purge().run("", begun)),
+        [0, 1]
+    );
 }
 
 #[test]

@@ -90,13 +90,14 @@ impl Whereabouts {
             |lane: LaneId| apps.is_none_or(|apps| apps.iter().any(|app| **app == *lane.app()));
         let of_apps = apps.map(|apps| apps.iter().map(|app| Some(&**app)).collect());
         let of_apps: Vec<Option<&str>> = of_apps.unwrap_or_else(|| vec![None]);
-        let now = Moment::now();
+        // What is accepted from here on is not meant, however long this takes.
+        let (now, last) = (Moment::now(), self.backlog.last_id());
         let (mut purged, mut misses_disabled) = (0, false);
         let misses_scheduled = loop {
             let lanes = self.lanes.get();
             // First: what is claimed meanwhile is in its lane once no more is called off.
             let takes_back = self.canceller(&lanes);
-            let (cancelled, unread) = takes_back.cancel_named(identifier, is_meant, now);
+            let (cancelled, unread) = takes_back.cancel_named((identifier, last), is_meant, now);
             purged += cancelled;
             // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
             let called_off = &self.backlog.called_off;

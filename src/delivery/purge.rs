@@ -23,8 +23,8 @@ impl Purge {
         Self { lane, settler }
     }
 
-    /// Settles every waiting push whose notification has that identifier; says how many. What a
-    /// lane that has stopped still holds is left to its end.
+    /// Settles every waiting push whose notification has that identifier and was accepted by then;
+    /// says how many. What a lane that has stopped still holds is left to its end.
     pub fn run(&mut self, identifier: &str, now: Moment) -> usize {
         let purged = self.take(identifier, now);
         self.flush(now);
@@ -33,7 +33,12 @@ impl Purge {
 
     /// [`Purge::run`], if [`Purge::flush`] follows.
     pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
-        self.take_all(|push| push.note().texts.identifier == identifier, now)
+        // What has come since is not meant.
+        let is_meant = |push: &Push| {
+            push.accepted().at.monotonic <= now.monotonic
+                && push.note().texts.identifier == identifier
+        };
+        self.take_all(is_meant, now)
     }
 
     /// Settles the push of that id, if it waits in the lane; whether it did. What a lane that has

@@ -24,6 +24,17 @@ impl Refused {
             is_unknown: false,
         }
     }
+
+    /// Whether it could never be kept, however much room there were.
+    pub fn is_for_good(&self) -> bool {
+        matches!(
+            self.state,
+            State::NoShare {
+                is_for_good: true,
+                ..
+            }
+        )
+    }
 }
 
 impl fmt::Display for Refused {

@@ -142,7 +142,12 @@ impl Inbox {
 
     /// Notes that this id was given.
     pub(super) fn see(&self, id: u64) {
-        self.seen.fetch_max(self.node.rank(id), Ordering::Relaxed);
+        self.seen.fetch_max(self.rank(id), Ordering::Relaxed);
+    }
+
+    /// A key by which ids come in the order in which they are given.
+    pub(super) fn rank(&self, id: u64) -> u64 {
+        self.node.rank(id)
     }
 
     /// The last id that was given.

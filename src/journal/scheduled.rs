@@ -76,14 +76,20 @@ impl Journal {
         self.catalogue.withdraw((id, true), |_| true)
     }
 
+    /// The last id of all that was given to be kept so far.
+    pub fn last_id(&self) -> PushId {
+        PushId(self.inbox.last_seen())
+    }
+
     /// Takes back what is scheduled under that identifier for the lanes that are meant, from an id
-    /// on, and gives each notification to `each`, who settles it. How many could not be read now,
-    /// and are left; and the id to go on from if there may be more.
+    /// on and not after `last` as ids are given, and gives each notification to `each`, who settles
+    /// it. How many could not be read now, and are left; and the id to go on from if there may be
+    /// more.
     pub fn withdraw_named(
         &self,
         identifier: &str,
         is_meant: impl Fn(LaneId) -> bool,
-        from: PushId,
+        (from, last): (PushId, PushId),
         mut each: impl FnMut(Outstanding),
     ) -> (u64, Option<PushId>) {
         let name = schedule::name_of(identifier);
@@ -92,7 +98,9 @@ impl Journal {
         let (found, next) = index.scheduled_as(name, &is_meant, from.0, store::LOOKS);
         drop(catalogue);
         let mut unread = 0;
-        for first_id in found {
+        let rank = |id| self.inbox.rank(id);
+        let found = found.into_iter();
+        for first_id in found.filter(|first_id| rank(*first_id) <= rank(last.0)) {
             let is_it = |read: &Outstanding| {
                 is_meant(read.envelope.lane) && read.parcel.note().texts.identifier == identifier
             };

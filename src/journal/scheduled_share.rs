@@ -2,11 +2,11 @@
 //!
 //! Pure: no file, no clock, no thread.
 
-use super::Settings;
 use super::batch::Group;
 use super::inbox::Reply;
 use super::schedule::ScheduledLoad;
 use super::space::Space;
+use super::{Settings, State};
 
 /// The most that may be scheduled.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,8 @@ pub(super) struct ScheduledShare(ScheduledLoad);
 #[derive(Debug, Default)]
 pub(super) struct SortedRequests {
     pub(super) kept: Vec<(Group, Reply)>,
-    /// Those for which there is none, and why.
-    pub(super) refused: Vec<(Reply, String)>,
+    /// Those for which there is none, and why: [`State::NoShare`].
+    pub(super) refused: Vec<(Reply, State)>,
 }
 
 impl ScheduledShare {
@@ -42,15 +42,36 @@ impl ScheduledShare {
             let with_it = scheduled.and(group.scheduled);
             let live_then = live.saturating_add(group.scheduled.bytes);
             let is_scheduled = group.scheduled.pushes > 0;
-            let refusal = || self.refusal(with_it, live_then, disk);
+            let too_large = self.too_large(group.scheduled);
+            let is_for_good = too_large.is_some();
+            let refusal = || too_large.or_else(|| self.refusal(with_it, live_then, disk));
             if let Some(why) = is_scheduled.then(refusal).flatten() {
-                sorted.refused.push((reply, why));
+                sorted
+                    .refused
+                    .push((reply, State::NoShare { why, is_for_good }));
                 continue;
             }
             (scheduled, live) = (with_it, live_then);
             sorted.kept.push((group, reply));
         }
         sorted
+    }
+
+    /// Why a request may never be taken that has so much to be scheduled, if so.
+    fn too_large(self, alone: ScheduledLoad) -> Option<String> {
+        let ScheduledLoad { pushes, bytes } = self.0;
+        if alone.pushes > pushes {
+            let asked = alone.pushes;
+            let text = format!("{asked} at once, and journal.scheduled_max is {pushes}");
+            return Some(text);
+        }
+        (alone.bytes > bytes).then(|| {
+            format!(
+                "the request takes {} bytes of the journal, and journal.scheduled_bytes is {bytes}; \
+                 schedule fewer pushes at once, or raise it",
+                alone.bytes
+            )
+        })
     }
 
     /// Why so much may not be scheduled, if so, where that many bytes are outstanding then; the

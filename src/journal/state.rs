@@ -22,6 +22,8 @@ pub enum State {
     NoShare {
         /// Which share, how much of it is used, and what is to be done.
         why: String,
+        /// Whether it is more than all of the share.
+        is_for_good: bool,
     },
     /// The last write failed. It is tried again, and it takes pushes as soon as that works.
     Unwritable {
@@ -61,7 +63,7 @@ impl fmt::Display for State {
                 "the disk under the journal {dir} is full: {free} bytes are free, \
                  {needed} are needed; make room, nothing else is to be done"
             ),
-            Self::NoShare { why } => {
+            Self::NoShare { why, .. } => {
                 write!(f, "there is no room for pushes that are scheduled: {why}")
             }
             Self::Unwritable { why } => {

@@ -92,6 +92,33 @@ fn a_platform_that_is_disabled_is_held_back() {
     assert_eq!(sent_to(&simulated), [hex_token(1)]);
 }
 
+/// It is in the journal of its daemon, which sends it at its time.
+#[test]
+fn what_is_scheduled_is_held_back_until_its_time_and_told() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let now = Timestamp::now().as_second();
+    let of = |id, at: i64| {
+        let send_at = format!(",\"send_at\":{at}");
+        gaurun("accepted", 9_000, id, "ios", &hex_token(id), &send_at)
+    };
+    // That of the last has come.
+    let log = [ios("accepted", 9, 1, 1), of(2, now + 3600), of(3, now - 60)];
+    write(&site, "access.log", log.concat());
+    write(&site, "error.log", ios("failed", 9, 8, 8));
+    let logs = ["error.log", "access.log"];
+    let output = recover(&site, &logs, &["--allow-incomplete", "--max-age", "1h"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = "1 held back: they are scheduled for later, and nothing is sent before its time";
+    assert!(
+        text.contains(told) && text.contains("  id 2 ios, accepted "),
+        "{text}"
+    );
+    assert!(text.ends_with("2 succeeded, 0 failed, 1 left\n"), "{text}");
+    assert_eq!(output.status.code(), Some(75));
+    assert_eq!(sent_to(&simulated), [hex_token(1), hex_token(3)]);
+}
+
 /// A topic may be called as a device is.
 #[test]
 fn what_stands_in_the_place_of_a_device_token_is_told_apart_and_left() {

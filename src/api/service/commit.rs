@@ -236,10 +236,13 @@ fn accepted(
 }
 
 /// Only a request of which nothing is kept may be sent to another daemon: a 503 says that.
-fn not_kept(refused: &Refused) -> Reply {
+pub(super) fn not_kept(refused: &Refused) -> Reply {
     if refused.is_unknown {
         let message = format!("it is not known whether the pushes were taken: {refused}");
         return Reply::message(500, &message);
+    }
+    if refused.is_for_good() {
+        return Reply::message(413, &refused.to_string());
     }
     Reply::message(503, &refused.to_string()).with_retry_after(RETRY_AFTER_SECS)
 }

@@ -25,14 +25,14 @@ impl Flusher {
         let so_far = (self.store.scheduled(), self.store.live_bytes());
         let disk = (&self.space, &*self.dir);
         let sorted = self.share.sort(requests, so_far, disk);
-        let told = sorted.refused.last().map(|(_, why)| why.clone());
-        for (reply, why) in sorted.refused {
-            refuse([reply], &Refused::whole(State::NoShare { why }));
+        let told = sorted.refused.last().map(|(_, state)| state.to_string());
+        for (reply, state) in sorted.refused {
+            refuse([reply], &Refused::whole(state));
         }
         let is_news = told.is_some() && !self.has_told_of_share;
         self.has_told_of_share = told.is_some();
         if let Some(why) = told.filter(|_| is_news) {
-            ::log::warn!("journal: pushes with send_at are refused: {why}");
+            ::log::warn!("journal: pushes with send_at are refused, {why}");
         }
         sorted.kept
     }

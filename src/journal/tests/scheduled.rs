@@ -174,8 +174,8 @@ impl Model {
         if whole {
             let lane = lane_of(id);
             let is_meant = |of: LaneId| of == lane;
-            let first = PushId(0);
-            let (unread, next) = self.journal.withdraw_named("", is_meant, first, |of| {
+            let ids = (PushId(0), self.journal.last_id());
+            let (unread, next) = self.journal.withdraw_named("", is_meant, ids, |of| {
                 withdrawn.extend(of.pushes.iter().map(|(index, _)| of.id(*index).0));
             });
             assert_eq!((unread, next), (0, None));
@@ -307,6 +307,8 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
     let why = |journal: &Journal, accepted: &Accepted| {
         let refused = journal.append([accepted], None).unwrap_err();
         assert!(!refused.is_unknown && journal.state() == State::Serving);
+        let is_too_large = accepted.parcel.count() > 3;
+        assert_eq!(refused.is_for_good(), is_too_large, "{refused}");
         journal
             .append([&super::super::fixture::accepted(900, 3)], None)
             .unwrap();
@@ -320,6 +322,10 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
     let expected = "there is no room for pushes that are scheduled: 6 with these, and \
                     journal.scheduled_max is 5; raise it, or cancel some";
     assert_eq!(said, expected);
+    // What could never fit is told as that.
+    let said = why(&of_pushes, &scheduled(7, 6, 50));
+    let expected = "6 at once, and journal.scheduled_max is 5";
+    assert!(said.ends_with(expected), "{said}");
     of_pushes.append([&scheduled(13, 2, 50)], None).unwrap();
     of_pushes.release([PushId(13)]);
     // What is handed out has left the share.
@@ -337,6 +343,12 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
     });
     let said = why(&of_bytes, &scheduled(7, 3, 50));
     assert!(said.contains("journal.scheduled_bytes is"), "{said}");
+    let said = why(&of_bytes, &scheduled(7, 1000, 50));
+    let [takes, most] = [
+        "the request takes ",
+        "bytes of the journal, and journal.scheduled_bytes",
+    ];
+    assert!(said.contains(takes) && said.contains(most), "{said}");
     let of_pushes = of_bytes.withdraw(PushId(1)).unwrap().unwrap().pushes.len();
     assert_eq!(of_pushes, 1);
     // A disk that is nearly full is left to those that cannot wait.
@@ -357,5 +369,66 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
     assert!(
         said.contains("nothing is scheduled with fewer than 2"),
         "{said}"
+    );
+}
+
+#[test]
+fn what_is_accepted_after_a_purge_has_begun_is_not_taken_back() {
+    let (journal, _) = journal(&MemoryFiles::default(), settings());
+    // An id of another node was given before, whatever its number.
+    let mut of_another = scheduled(10, 2, 50);
+    of_another.first_id = PushId(1 << 50);
+    journal.append([&of_another], None).unwrap();
+    journal.append([&scheduled(20, 2, 50)], None).unwrap();
+    let last = journal.last_id();
+    journal.append([&scheduled(30, 2, 50)], None).unwrap();
+    journal.release([20, 30, 1 << 50].map(PushId));
+    let mut taken = Vec::new();
+    let ids = (PushId(0), last);
+    let (unread, next) = journal.withdraw_named("", |_| true, ids, |of| taken.push(of.first_id.0));
+    assert_eq!((taken, unread, next), (vec![20, 1 << 50], 0, None));
+    assert!(journal.send_time(PushId(31)).is_some());
+}
+
+#[test]
+fn what_is_scheduled_goes_from_segment_to_segment() {
+    let files = MemoryFiles::default();
+    let (first, _) = journal(&files, settings());
+    for first_id in [1, 7, 13] {
+        first.append([&scheduled(first_id, 2, 50)], None).unwrap();
+        first.release([PushId(first_id)]);
+    }
+    // One of a notification is gone by then.
+    first.settle([(PushId(8), End::Failed)]);
+    let begins = files.paths();
+    let mut id = 100;
+    while files.paths().iter().any(|path| begins.contains(path)) {
+        first.append([&accepted(id, 1)], None).unwrap();
+        first.settle([(PushId(id), End::Succeeded)]);
+        id += 10;
+    }
+    let load = |journal: &Journal| {
+        let load = journal.catalogue.lock().index.scheduled();
+        (load.pushes, load.bytes)
+    };
+    assert_eq!(load(&first).0, 5);
+    assert_eq!(first.withdraw(PushId(2)).unwrap().unwrap().pushes.len(), 1);
+    first.settle_at_once([(PushId(2), End::Failed)]).unwrap();
+    let (pushes, bytes) = load(&first);
+    assert_eq!(pushes, 4);
+    // The next process finds it there, with as much room used up, …
+    let (next, _) = journal(&files.reboot(Loss::Nothing), settings());
+    assert_eq!(load(&next), (pushes, bytes));
+    // … and has it at its time, and not before.
+    let fed = |secs| {
+        let fed = LaneId::DEFAULT_APP.map(|lane| ids(&next.feed_due(lane, 9, at(secs))));
+        fed.into_iter()
+            .flatten()
+            .map(|(id, ..)| id)
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        [fed(49), fed(50)],
+        [BTreeSet::new(), BTreeSet::from([1, 7, 13, 14])]
     );
 }

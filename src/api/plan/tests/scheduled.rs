@@ -14,7 +14,15 @@ fn plan_of(fields: &str, keeps_scheduled: bool) -> Plan {
         content: Box::new(content_of(|_| Site::default())),
         ..rules()
     };
-    let one = format!(r#"{{"platform":1,"token":"ab","message":"m",{fields}}}"#);
+    let target = if fields.contains("\"channel\"") {
+        ""
+    } else {
+        r#""token":"ab","message":"m","#
+    };
+    planned(&format!(r#"{{"platform":1,{target}{fields}}}"#), &rules)
+}
+
+fn planned(one: &str, rules: &Rules) -> Plan {
     let body = format!("{{\"notifications\":[{one}]}}");
     let batch = decode(&mut body.into_bytes(), 3, Trailing::Ignored).unwrap();
     let now = Moment {
@@ -24,7 +32,7 @@ fn plan_of(fields: &str, keeps_scheduled: bool) -> Plan {
     plan(
         batch,
         now,
-        &rules,
+        rules,
         &Keyless::default(),
         |_| true,
         &mut |_| true,
@@ -117,4 +125,41 @@ fn what_else_it_says_of_times_counts_from_when_it_is_sent() {
     let body = activity.built.unwrap().content.body().to_vec();
     let body = String::from_utf8(body).unwrap();
     assert!(body.contains("\"timestamp\":1790000100"), "{body}");
+}
+
+/// Of a time that lies further ahead than any of them lasts.
+#[test]
+fn how_long_a_broadcast_is_stored_counts_from_when_it_is_sent() {
+    let hours = 8 * 3600;
+    let sent = NOW + 100_000;
+    let of = |fields: &str| {
+        let activity = r#""live_activity":{"event":"end"}"#;
+        let fields = format!("\"send_at\":{sent},\"channel\":\"ab12\",{fields},{activity}");
+        rejected(&plan_of(&fields, true))
+    };
+    let error = "is over 8 hours, and Apple stores a broadcast no longer";
+    for (field, longest) in [("ttl", hours), ("expires_at", sent + hours)] {
+        assert_eq!(of(&format!("\"{field}\":{longest}")), [""; 0], "{field}");
+        let longer = of(&format!("\"{field}\":{}", longest + 1));
+        let expected = format!("/notifications/0/{field} {field} {error}");
+        assert_eq!(longer, [expected]);
+    }
+}
+
+#[test]
+fn a_trial_is_made_when_it_is_to_be_sent() {
+    let rules = Rules {
+        keeps_scheduled: true,
+        content: Box::new(content_of(|_| Site::default())),
+        ..rules()
+    };
+    let at = NOW + 100;
+    let one = format!(
+        r#"{{"platform":2,"token":"ab","message":"m","validate_only":true,"send_at":{at}}}"#
+    );
+    let plan = planned(&one, &rules);
+    assert_eq!((rejected(&plan), plan.scheduled()), (vec![], 1));
+    let built = plan.notifications[0].built.as_ref().unwrap();
+    let body = String::from_utf8(built.content.body().to_vec()).unwrap();
+    assert!(body.contains("\"validate_only\":true"), "{body}");
 }

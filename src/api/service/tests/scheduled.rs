@@ -71,3 +71,17 @@ fn a_purge_that_misses_some_of_what_is_scheduled_is_no_success() {
     let body = String::from_utf8(got.body).unwrap();
     assert_eq!((got.status, body.contains(said)), (500, true), "{body}");
 }
+
+#[test]
+fn what_could_never_be_kept_is_refused_for_good_and_what_has_no_room_now_for_now() {
+    for (is_for_good, status) in [(true, 413), (false, 503)] {
+        let why = "why".to_owned();
+        let got = commit::not_kept(&crate::backlog::Refused {
+            state: crate::journal::State::NoShare { why, is_for_good },
+            is_unknown: false,
+        });
+        let body = String::from_utf8(got.body).unwrap();
+        let is_said = body.contains("no room for pushes that are scheduled: why");
+        assert_eq!((got.status, is_said), (status, true), "{body}");
+    }
+}
