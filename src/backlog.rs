@@ -64,7 +64,7 @@ use crate::push::{Accepted, End, LaneId, Push, PushId, Waits};
 use crate::recover::attempts;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
-pub use crate::journal::{KeptAnswer, Refused};
+pub use crate::journal::{KeptAnswer, Refused, ScheduledLoad};
 pub use absent::{Absent, DISABLED, REMOVED};
 pub use feeder::Feeder;
 pub use last_lines::settle as settle_last_lines;
@@ -225,10 +225,22 @@ impl Backlog {
         (pushes, next.map(|at| Duration::from_secs(at.into())))
     }
 
-    /// How many pushes may be scheduled at a time, of all lanes together; none if nobody keeps
+    /// How much may be scheduled at a time, of all lanes together; nothing if nobody keeps
     /// anything.
-    pub fn scheduled_max(&self) -> u64 {
-        self.journal().map_or(0, Journal::scheduled_max)
+    pub fn scheduled_max(&self) -> ScheduledLoad {
+        let most = self.journal().map(Journal::scheduled_max);
+        most.unwrap_or_default()
+    }
+
+    /// What is scheduled for the lanes that are meant, and for all others.
+    pub fn scheduled_load(
+        &self,
+        is_meant: impl Fn(LaneId) -> bool,
+    ) -> (ScheduledLoad, ScheduledLoad) {
+        let load = self
+            .journal()
+            .map(|journal| journal.scheduled_load(is_meant));
+        load.unwrap_or_default()
     }
 
     /// When a push is due that is scheduled, since the Unix epoch.

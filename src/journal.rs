@@ -111,6 +111,7 @@ pub use outstanding::{Fed, Outstanding};
 pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
+pub use schedule::ScheduledLoad;
 pub use settings::{RESERVE_BYTES, SCHEDULED_BYTES, SCHEDULED_MAX, SEGMENT_BYTES};
 pub use settings::{Settings, SyncPolicy};
 pub use state::State;
@@ -133,7 +134,7 @@ pub struct Journal {
     catalogue: SharedCatalogue,
     flusher: Mutex<Option<JoinHandle<()>>>,
     heartbeat: Heartbeat,
-    scheduled_max: u64,
+    scheduled_max: ScheduledLoad,
     /// Whether all that is sent is noted before.
     notes_handed: AtomicBool,
 }
@@ -189,7 +190,10 @@ impl Journal {
         let mut flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
         flusher.look_at_room(now);
         let heartbeat = flusher.heartbeat();
-        let scheduled_max = settings.scheduled_max;
+        let scheduled_max = ScheduledLoad {
+            pushes: settings.scheduled_max,
+            bytes: settings.scheduled_bytes,
+        };
         let notes_handed = AtomicBool::new(settings.notes_handed);
         let thread = thread::Builder::new()
             .name("journal".to_owned())

@@ -144,13 +144,6 @@ impl Malformed {
 }
 
 impl Plan {
-    /// Pushes that are to be sent later, which no lane has to take now.
-    pub fn scheduled(&self) -> usize {
-        let planned = self.notifications.iter();
-        let scheduled = planned.filter(|planned| planned.built.is_some() && !planned.is_at_once());
-        scheduled.map(|planned| planned.tokens.len()).sum()
-    }
-
     /// Pushes that are logged as disabled-push.
     pub fn disabled(&self) -> usize {
         let planned = self.notifications.iter();

@@ -3,6 +3,7 @@
 //! Decisions are in [`plan`](super::plan), [`route`](super::route) and [`request`](super::request);
 //! here they meet the lanes, the logs and the clock.
 
+mod app_share;
 mod channels;
 mod commit;
 mod operating;

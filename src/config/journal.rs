@@ -53,8 +53,9 @@ section! {
         1_000_000,
         (0, SCHEDULED_MAX_MAX),
         "pushes",
-        "Pushes that may wait for their `send_at`, of all lanes together; a request that would \
-         make them more is answered 503, and no other is for them",
+        "Pushes that may wait for their `send_at`, of all lanes together, and of each of several \
+         apps half of what the others leave; a request that would make them more is answered 503, \
+         and no other is for them",
     )
     .in_force(AtStart);
     /// Bytes that their records may have.

@@ -513,7 +513,7 @@ impl Flusher {
     fn has_told_all(&self) -> bool {
         let index = &self.store.catalogue().lock().index;
         let untouched =
-            index.all_unfed() + index.scheduled().pushes + self.inbox.lock().left_behind;
+            index.all_unfed() + index.schedule.load().pushes + self.inbox.lock().left_behind;
         self.left.is_empty() && self.settled.is_empty() && untouched >= index.outstanding()
     }
 

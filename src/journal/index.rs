@@ -95,8 +95,6 @@ pub(super) struct Index {
     feeds: BTreeMap<u16, LaneFeed>,
     /// What is not to be sent yet.
     pub(super) schedule: Schedule,
-    /// Bytes of the frames of that.
-    scheduled_bytes: u64,
 }
 
 /// What of a lane was outstanding when the journal was opened, and is to be fed: transactional
@@ -184,8 +182,8 @@ impl Index {
 
     /// The lanes of which some are, or some are scheduled.
     pub(super) fn lanes_unfed(&self) -> Vec<LaneId> {
-        let waits =
-            |feed: &&LaneFeed| feed.unfed() > 0 || self.schedule.of_lane(feed.lane.number()) > 0;
+        let scheduled = |lane: LaneId| self.schedule.of_lane(lane.number()).pushes;
+        let waits = |feed: &&LaneFeed| feed.unfed() > 0 || scheduled(feed.lane) > 0;
         let feeds = self.feeds.values().filter(waits);
         feeds.map(|feed| feed.lane).collect()
     }
@@ -383,8 +381,7 @@ impl Index {
             entry.offset = to.offset;
             self.live_bytes = self.live_bytes + u64::from(to.len) - u64::from(entry.len);
             if entry.stage == EntryStage::Scheduled {
-                let others = self.scheduled_bytes.saturating_sub(entry.len.into());
-                self.scheduled_bytes = others + u64::from(to.len);
+                self.schedule.weigh(entry.lane, to.len, entry.len);
             }
             entry.len = to.len;
         }

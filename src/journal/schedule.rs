@@ -51,14 +51,17 @@ pub(super) struct Schedule {
 
 /// So many pushes, and the bytes of their records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ScheduledLoad {
-    pub(super) pushes: u64,
-    pub(super) bytes: u64,
+pub struct ScheduledLoad {
+    /// How many they are.
+    pub pushes: u64,
+    /// Bytes of their records.
+    pub bytes: u64,
 }
 
 impl ScheduledLoad {
     /// Both together.
-    pub(super) fn and(self, other: Self) -> Self {
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
         Self {
             pushes: self.pushes.saturating_add(other.pushes),
             bytes: self.bytes.saturating_add(other.bytes),
@@ -87,7 +90,7 @@ const _: () = assert!(size_of::<Scheduled>() == 20);
 struct LaneSchedule {
     /// By time and first id; of each class, what goes first before the others.
     times: [BTreeSet<(u32, u64)>; PushClass::ALL.len()],
-    pushes: u64,
+    load: ScheduledLoad,
 }
 
 /// The place of a class among those.
@@ -118,7 +121,14 @@ impl Schedule {
             is_held: true,
         };
         self.notifications.insert(first_id, scheduled);
-        self.lanes.entry(lane).or_default().pushes += u64::from(left);
+        self.lanes.entry(lane).or_default().load.pushes += u64::from(left);
+    }
+
+    /// The records of what is scheduled for a lane take so many bytes more, and so many less.
+    pub(super) fn weigh(&mut self, lane: u16, more: u32, less: u32) {
+        let load = &mut self.lanes.entry(lane).or_default().load;
+        load.bytes = load.bytes.saturating_add(more.into());
+        load.bytes = load.bytes.saturating_sub(less.into());
     }
 
     /// From now on a notification may be handed out and taken back: its caller knows of it.
@@ -141,7 +151,7 @@ impl Schedule {
             for times in &mut of_lane.times {
                 times.remove(&(gone.time.at, first_id));
             }
-            of_lane.pushes = of_lane.pushes.saturating_sub(gone.left.into());
+            of_lane.load.pushes = of_lane.load.pushes.saturating_sub(gone.left.into());
         }
     }
 
@@ -166,7 +176,7 @@ impl Schedule {
         scheduled.left -= fewer;
         let (left, lane) = (scheduled.left, scheduled.lane);
         if let Some(of_lane) = self.lanes.get_mut(&lane) {
-            of_lane.pushes = of_lane.pushes.saturating_sub(fewer.into());
+            of_lane.load.pushes = of_lane.load.pushes.saturating_sub(fewer.into());
         }
         if left == 0 {
             self.remove(first_id);
@@ -204,14 +214,16 @@ impl Schedule {
         times.filter_map(BTreeSet::first).map(|(at, _)| *at).min()
     }
 
-    /// How many pushes of a lane are scheduled.
-    pub(super) fn of_lane(&self, lane: u16) -> u64 {
-        self.lanes.get(&lane).map_or(0, |of_lane| of_lane.pushes)
+    /// What of a lane is scheduled.
+    pub(super) fn of_lane(&self, lane: u16) -> ScheduledLoad {
+        let of_lane = self.lanes.get(&lane);
+        of_lane.map_or_else(ScheduledLoad::default, |of_lane| of_lane.load)
     }
 
-    /// How many pushes of all lanes are.
-    pub(super) fn pushes(&self) -> u64 {
-        self.lanes.values().map(|of_lane| of_lane.pushes).sum()
+    /// What of all lanes is.
+    pub(super) fn load(&self) -> ScheduledLoad {
+        let all = self.lanes.values().map(|of_lane| of_lane.load);
+        all.fold(ScheduledLoad::default(), ScheduledLoad::and)
     }
 
     /// The notifications of that name in lanes that are meant, with this id or a later one, and the
@@ -252,7 +264,7 @@ mod tests {
     fn what_its_caller_does_not_know_of_is_nobodys_and_what_goes_first_is_due_first() {
         let mut schedule = Schedule::default();
         schedule.put(10, (1, PushClass::Bulk), at(100), 2);
-        assert_eq!((schedule.due(1, 200), schedule.pushes()), (None, 2));
+        assert_eq!((schedule.due(1, 200), schedule.load().pushes), (None, 2));
         assert!(schedule.released(10).is_none());
         schedule.release(10);
         assert_eq!(schedule.due(1, 200), Some(10));
@@ -276,7 +288,7 @@ mod tests {
             put(&mut schedule, first_id, 1, at(time), 2);
         }
         put(&mut schedule, 40, 2, at(50), 1);
-        assert_eq!((schedule.of_lane(1), schedule.pushes()), (6, 7));
+        assert_eq!((schedule.of_lane(1).pushes, schedule.load().pushes), (6, 7));
         assert_eq!((schedule.next(1), schedule.next(3)), (Some(100), None));
         assert_eq!(
             (schedule.due(1, 99), schedule.due(1, 100)),
@@ -293,10 +305,13 @@ mod tests {
         );
         // Another time in the place of the one before.
         put(&mut schedule, 10, 2, at(40), 1);
-        assert_eq!((schedule.of_lane(1), schedule.next(1)), (0, None));
-        assert_eq!((schedule.of_lane(2), schedule.next(2)), (2, Some(40)));
+        assert_eq!((schedule.of_lane(1).pushes, schedule.next(1)), (0, None));
+        assert_eq!(
+            (schedule.of_lane(2).pushes, schedule.next(2)),
+            (2, Some(40))
+        );
         put(&mut schedule, 10, 2, at(40), 0);
-        assert_eq!((schedule.pushes(), schedule.get(10)), (1, None));
+        assert_eq!((schedule.load().pushes, schedule.get(10)), (1, None));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use super::outstanding::{Fed, Outstanding};
-use super::{Journal, catalogue, schedule, store};
+use super::{Journal, ScheduledLoad, catalogue, schedule, store};
 use crate::moment::Moment;
 use crate::push::{LaneId, PushId};
 
@@ -54,11 +54,19 @@ impl Journal {
     pub fn scheduled(&self, lane: LaneId) -> (u64, Option<u32>) {
         let schedule = &self.catalogue.lock().index.schedule;
         let lane = lane.number();
-        (schedule.of_lane(lane), schedule.next(lane))
+        (schedule.of_lane(lane).pushes, schedule.next(lane))
     }
 
-    /// How many pushes may be scheduled at a time.
-    pub fn scheduled_max(&self) -> u64 {
+    /// What is scheduled for the lanes that are meant, and for all others.
+    pub fn scheduled_load(
+        &self,
+        is_meant: impl Fn(LaneId) -> bool,
+    ) -> (ScheduledLoad, ScheduledLoad) {
+        self.catalogue.lock().index.scheduled_load(is_meant)
+    }
+
+    /// How much may be scheduled at a time.
+    pub fn scheduled_max(&self) -> ScheduledLoad {
         self.scheduled_max
     }
 

@@ -171,7 +171,7 @@ impl Store {
 
     /// What of that is scheduled.
     pub(super) fn scheduled(&self) -> ScheduledLoad {
-        self.catalogue.lock().index.scheduled()
+        self.catalogue.lock().index.schedule.load()
     }
 
     /// Bytes that were written so far.

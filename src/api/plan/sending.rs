@@ -1,9 +1,10 @@
 //! When a notification is to be sent, and what is sent of it then.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::Planning;
+use super::{Plan, Planning};
 use crate::moment::Moment;
 use crate::provider::{self, Built, Unused};
 use crate::push::{Native, Notification, PushClass};
@@ -48,5 +49,20 @@ impl Planning<'_> {
         built.envelope.earliest = earliest;
         built.envelope.class = class;
         Ok(built)
+    }
+}
+
+impl Plan {
+    /// Pushes that are to be sent later, which no lane has to take now, by their apps; nothing if
+    /// there are none.
+    pub fn scheduled(&self) -> BTreeMap<&'static str, u64> {
+        let planned = self.notifications.iter();
+        let scheduled = planned.filter(|planned| planned.built.is_some() && !planned.is_at_once());
+        let mut apps = BTreeMap::new();
+        for planned in scheduled {
+            let pushes: &mut u64 = apps.entry(planned.notification.lane.app()).or_default();
+            *pushes += planned.tokens.len() as u64;
+        }
+        apps
     }
 }

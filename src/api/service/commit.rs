@@ -29,7 +29,7 @@ impl Service {
         request_id: &Arc<str>,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
-        self.check_scheduled(&plan)?;
+        self.check_scheduled(&plan, lanes)?;
         let mut reserved = Self::reserve(&plan, lanes)?;
         let Numbered {
             pushed,
@@ -159,18 +159,6 @@ impl Service {
             }
         }
         Ok(numbered)
-    }
-
-    /// Refuses a plan of which more is to be sent later than may ever be.
-    fn check_scheduled(&self, plan: &Plan) -> Result<(), Reply> {
-        let (pushes, most) = (plan.scheduled() as u64, self.backlog.scheduled_max());
-        if pushes <= most {
-            return Ok(());
-        }
-        let message = format!(
-            "number of scheduled pushes({pushes}) over what journal.scheduled_max lets in({most})"
-        );
-        Err(Reply::message(413, &message))
     }
 
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.

@@ -6,12 +6,21 @@ use crate::journal::schedule::{ScheduledLoad, SendTime};
 use crate::push::{LaneId, PushClass};
 
 impl Index {
-    /// What is scheduled.
-    pub(in crate::journal) fn scheduled(&self) -> ScheduledLoad {
-        ScheduledLoad {
-            pushes: self.schedule.pushes(),
-            bytes: self.scheduled_bytes,
+    /// What is scheduled for the lanes that are meant, and for all others.
+    pub(in crate::journal) fn scheduled_load(
+        &self,
+        is_meant: impl Fn(LaneId) -> bool,
+    ) -> (ScheduledLoad, ScheduledLoad) {
+        let (mut meant, mut others) = Default::default();
+        for feed in self.feeds.values() {
+            let of = if is_meant(feed.lane) {
+                &mut meant
+            } else {
+                &mut others
+            };
+            *of = ScheduledLoad::and(*of, self.schedule.of_lane(feed.lane.number()));
         }
+        (meant, others)
     }
 
     /// Schedules what of a notification is outstanding, if it is to be sent later; what was there
@@ -23,7 +32,7 @@ impl Index {
         };
         if left > 0 {
             entry.stage = EntryStage::Scheduled;
-            self.scheduled_bytes += u64::from(entry.len);
+            self.schedule.weigh(entry.lane, entry.len, 0);
             let lane = (entry.lane, entry.class);
             self.schedule.put(head.first_id, lane, time, left);
             if recovered {
@@ -70,7 +79,7 @@ impl Index {
             && entry.stage == EntryStage::Scheduled
         {
             entry.stage = EntryStage::Own;
-            self.scheduled_bytes = self.scheduled_bytes.saturating_sub(entry.len.into());
+            self.schedule.weigh(entry.lane, 0, entry.len);
         }
     }
 

@@ -302,7 +302,7 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
         let (first, _) = journal(&files, settings());
         first.append([&scheduled(1, 3, 50)], None).unwrap();
         let catalogue = first.catalogue.lock();
-        catalogue.index.scheduled().bytes
+        catalogue.index.schedule.load().bytes
     };
     let why = |journal: &Journal, accepted: &Accepted| {
         let refused = journal.append([accepted], None).unwrap_err();
@@ -408,7 +408,7 @@ fn what_is_scheduled_goes_from_segment_to_segment() {
         id += 10;
     }
     let load = |journal: &Journal| {
-        let load = journal.catalogue.lock().index.scheduled();
+        let load = journal.catalogue.lock().index.schedule.load();
         (load.pushes, load.bytes)
     };
     assert_eq!(load(&first).0, 5);
