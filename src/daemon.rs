@@ -160,7 +160,7 @@ impl Daemon {
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let (register, backlog) = (Arc::<Register>::default(), Arc::<Backlog>::default());
-        let lanes = lane_making::lanes(config, routes, &logs, &register);
+        let lanes = lane_making::lanes(config, routes, (&directory, &logs, &register));
         let supervision = Supervision::new(Supervisor::from_environment());
         supervision.watch_logs(&logs);
         let lanes = Arc::new(Live::new(lanes));

@@ -24,6 +24,8 @@ pub mod links;
 mod outage;
 pub mod outcome;
 pub mod policy;
+pub mod pool;
+pub mod pool_key;
 pub mod present_route;
 mod pulse;
 pub mod purge;

@@ -20,7 +20,9 @@ use crate::filetype::{self, Wanted};
 use crate::log::HASH_KEY_MIN;
 use crate::moment::Moment;
 use crate::moment::server_clock::span;
-use crate::net::tls::{self, Identity, MAX_PEM_FILE, PemFile, Roots, SystemRoots, validity};
+use crate::net::tls::{
+    self, Identity, MAX_PEM_FILE, PemFile, Roots, Stance, SystemRoots, validity,
+};
 use crate::oauth::{AllowedHosts, GoogleCredential, MetadataServer};
 use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
@@ -93,6 +95,8 @@ pub struct Apns {
     pub identity: ApnsIdentity,
     /// Whom we trust, and the certificate that we show.
     pub tls: Arc<ClientConfig>,
+    /// A digest of both.
+    pub stance: Stance,
 }
 
 /// All that connections to FCM are made with.
@@ -105,6 +109,8 @@ pub struct Fcm {
     pub path: ProjectPath,
     /// Whom we trust, for FCM.
     pub tls: Arc<ClientConfig>,
+    /// A digest of that.
+    pub stance: Stance,
     /// Whom we trust, for the servers that give access tokens.
     pub web_tls: Arc<ClientConfig>,
 }
@@ -144,9 +150,14 @@ pub fn apns(
     let who = who(&own.credential, &lane.section, now, &mut doubts);
     let roots = roots(lane, system, now);
     let ((identity, certificate), roots) = both(who, roots, &mut doubts)?;
+    let stance = Stance::of(&roots, certificate.as_ref());
     let tls = tls::client_config(&roots, certificate, &[tls::ALPN_H2]);
     let tls = tls.map_err(|error| vec![Finding::of_key(&lane.section, error)])?;
-    let value = Apns { identity, tls };
+    let value = Apns {
+        identity,
+        tls,
+        stance,
+    };
     Ok(Found { value, doubts })
 }
 
@@ -198,6 +209,7 @@ pub fn fcm(
         project,
         path,
         tls: tls(&[tls::ALPN_H2])?,
+        stance: Stance::of(&roots, None),
         web_tls: tls(&[tls::ALPN_H2, tls::ALPN_HTTP1])?,
     };
     Ok(Found { value, doubts })

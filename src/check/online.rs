@@ -171,7 +171,7 @@ fn ask_apns(
     found: Apns,
     clock: &ServerClock,
 ) -> Result<Trial, String> {
-    let Apns { identity, tls } = found;
+    let Apns { identity, tls, .. } = found;
     let authorization = match identity {
         ApnsIdentity::Certificate => None,
         ApnsIdentity::Key(key) => {

@@ -53,19 +53,12 @@ pub(super) fn none(config: &Config) -> Lanes<RunningLane> {
 pub(super) fn lanes(
     config: &Config,
     routes: Vec<(LaneId, CredentialFiles, Route)>,
-    logs: &Logs,
-    register: &Arc<Register>,
+    parts: (&StateDirectory, &Logs, &Arc<Register>),
 ) -> Lanes<RunningLane> {
     let mut lanes = none(config);
     for (id, files, route) in routes {
-        let lane = lane(
-            config,
-            (id, &lanes),
-            (route, files),
-            limits(config, id),
-            logs,
-            register,
-        );
+        let (known, way) = ((id, &lanes), (route, files));
+        let lane = lane(config, known, way, limits(config, id), parts);
         lanes.serve(id, Some(lane));
     }
     lanes
@@ -77,10 +70,10 @@ pub(super) fn lane(
     (id, lanes): (LaneId, &Lanes<RunningLane>),
     way: (Route, CredentialFiles),
     limits: Limits,
-    logs: &Logs,
-    register: &Arc<Register>,
+    (directory, logs, register): (&StateDirectory, &Logs, &Arc<Register>),
 ) -> Arc<RunningLane> {
-    let (known, sizing) = ((id, lanes.stats(id)), sizing(&config.core, lanes));
+    let sizing = sizing(&config.core, lanes, directory);
+    let known = (id, lanes.stats(id));
     let running = RunningLane::new(known, &sizing, way, limits, logs, register);
     running.lane.set_rate(rate(config, id), moment::now());
     running
@@ -92,14 +85,14 @@ pub(super) fn lane_of_files(
     settings: &config::LaneConfig,
     known: (LaneId, &Lanes<RunningLane>),
     limits: Limits,
-    (directory, logs, register): (&StateDirectory, &Logs, &Arc<Register>),
+    parts: (&StateDirectory, &Logs, &Arc<Register>),
 ) -> Result<Arc<RunningLane>, StartError> {
-    let files = routes::credential_files(known.0, settings, SharedRoots::default(), directory);
+    let files = routes::credential_files(known.0, settings, SharedRoots::default(), parts.0);
     let route = files
         .route()
         .map_err(|error| StartError::new(StartErrorKind::Config, error))?;
     let way = (route, files);
-    Ok(lane(config, known, way, limits, logs, register))
+    Ok(lane(config, known, way, limits, parts))
 }
 
 /// By what rules pushes end of the lanes that are enabled, but for the age at which they expire.
@@ -118,10 +111,11 @@ pub(super) fn provider_connections(core: &config::Core) -> usize {
 }
 
 /// How large those lanes are.
-fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>) -> Sizing {
+fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>, directory: &StateDirectory) -> Sizing {
     Sizing {
         workers: core.workers.get(),
         limit: Arc::clone(lanes.limit()),
+        pool: Arc::clone(&directory.pool),
         capacity: core.queues.get(),
         scheduled: core.scheduled_queues.get(),
         streams: core.pusher_max.map(NonZeroU32::get),

@@ -404,15 +404,9 @@ impl Daemon {
         way: (Route, CredentialFiles),
     ) -> Arc<RunningLane> {
         let lanes = self.lanes.get();
-        let limits = limits(config, id);
-        lane_making::lane(
-            config,
-            (id, &lanes),
-            way,
-            limits,
-            &self.logs,
-            &self.register,
-        )
+        let (limits, known) = (limits(config, id), (id, &*lanes));
+        let parts = (&self.directory, &self.logs, &self.register);
+        lane_making::lane(config, known, way, limits, parts)
     }
 
     /// Routes for the lanes that are to be served, and for those that need other ones: what the

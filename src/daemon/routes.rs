@@ -9,6 +9,7 @@ use crate::config::{ProviderConfig, ProviderUrl};
 use crate::delivery::channel_manager::ChannelManager;
 use crate::delivery::credential::Credentials;
 use crate::delivery::credential_files::{CredentialFiles, Unroutable};
+use crate::delivery::pool_key::{PoolKey, Speaker};
 use crate::delivery::route::Route;
 use crate::http2;
 use crate::moment::Moment;
@@ -136,14 +137,15 @@ fn apns_route(
             (name, id)
         }
     };
-    let credentials = match found.identity {
-        ApnsIdentity::Certificate => Credentials::Certificate,
+    let (credentials, speaker) = match found.identity {
+        ApnsIdentity::Certificate => (Credentials::Certificate, Speaker::Certificate),
         ApnsIdentity::Key(key) => {
             let directory = state.path.as_deref();
             let tokens = state
                 .auth_tokens
                 .of(key, (id, key_id), directory, Moment::now());
-            Credentials::AuthTokens(tokens)
+            let speaker = Speaker::SigningKey(Arc::clone(&tokens));
+            (Credentials::AuthTokens(tokens), speaker)
         }
     };
     let (host, port, authority) = place(lane.endpoint.as_ref(), apns::host(own.sandbox));
@@ -163,6 +165,12 @@ fn apns_route(
         ChannelManager::new(manage, bundle, tls, Arc::clone(&resolver))
     };
     let http2 = options(APNS_STREAMS_BEFORE_SETTINGS);
+    let pool = PoolKey {
+        host: host.clone(),
+        port,
+        stance: found.stance,
+        speaker,
+    };
     Route {
         endpoint: Endpoint {
             host,
@@ -179,6 +187,7 @@ fn apns_route(
             other: other_environment(id, own),
         }),
         credentials,
+        pool: Some(Arc::new(pool)),
         channels: Some(channels),
         credential_name: match &own.topic {
             Some(topic) => format!("{name}, topic {topic}"),
@@ -211,6 +220,7 @@ fn fcm_route(
         project,
         path,
         tls,
+        stance,
         web_tls,
     } = found;
     let resolver = Arc::new(Resolver::system());
@@ -218,6 +228,7 @@ fn fcm_route(
     // The next exchange is an hour away: with hundreds of apps, connections that wait add up.
     let unpooled = transport::config().max_idle_connections(0).build();
     let agent = transport::agent(connector, unpooled);
+    let speaker = Speaker::Account(credential.name());
     let which = match &own.credential {
         FcmCredential::File { path, .. } => {
             let (path, name) = (path.display(), credential.name());
@@ -240,6 +251,12 @@ fn fcm_route(
         ))
     })?;
     let (host, port, authority) = place(lane.endpoint.as_ref(), fcm::HOST);
+    let pool = PoolKey {
+        host: host.clone(),
+        port,
+        stance,
+        speaker,
+    };
     Ok(Route {
         endpoint: Endpoint {
             host,
@@ -254,6 +271,7 @@ fn fcm_route(
             path,
         }),
         credentials: Credentials::AccessTokens(tokens),
+        pool: Some(Arc::new(pool)),
         channels: None,
         credential_name,
         clock: Arc::clone(clock),

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::start_error::StartError;
 use super::token_file::TokensByKey;
 use crate::config::Config;
+use crate::delivery::worker::Wires;
 use crate::journal::{self, OpenError};
 use crate::moment::server_clock::ServerClock;
 use crate::pasted;
@@ -22,6 +23,8 @@ pub(super) struct StateDirectory {
     pub(super) apns_ids: Arc<OnceLock<ApnsIds>>,
     /// The auth tokens of the signing keys in use.
     pub(super) auth_tokens: Arc<TokensByKey>,
+    /// The connections that lanes of one key hand each other.
+    pub(super) pool: Arc<Wires>,
     /// What servers say of the time: the token endpoint of one lane tells why Apple does not take
     /// the auth token of another.
     pub(super) clock: Arc<ServerClock>,
@@ -39,6 +42,7 @@ impl StateDirectory {
             path: journal.or_else(|| without_journal(std::env::var_os("STATE_DIRECTORY"))),
             apns_ids: Arc::default(),
             auth_tokens: Arc::default(),
+            pool: Arc::default(),
             clock: Arc::default(),
         })
     }

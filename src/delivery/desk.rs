@@ -22,6 +22,7 @@ mod opening;
 mod parting;
 mod recovery;
 mod refusing;
+mod sharing;
 mod shown_in_flight;
 mod trays;
 mod trying_out;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use followed_route::FollowedRoute;
+use sharing::Sharing;
 use shown_in_flight::ShownInFlight;
 use trays::Trays;
 
@@ -68,6 +70,7 @@ pub struct Desk<T> {
     following: FollowedRoute,
     settler: Settler,
     links: Links<T>,
+    sharing: Sharing<T>,
     pub(super) trays: Trays,
     /// The push that tried a candidate last.
     tried_last: Option<PushId>,
@@ -93,6 +96,8 @@ pub struct Desk<T> {
 pub(super) enum Timer {
     /// No connection is tried before.
     Connect,
+    /// Another lane is asked for its connection no longer.
+    TakeOver,
     /// There will be a credential.
     Credential,
     /// The lane's rate is used up, and this thread looks again.
@@ -144,6 +149,7 @@ impl<T: Transport> Desk<T> {
             following: FollowedRoute::new(present_route),
             settler,
             links: Links::default(),
+            sharing: Sharing::default(),
             trays: Trays::default(),
             tried_last: None,
             probes: Vec::new(),

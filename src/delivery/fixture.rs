@@ -43,6 +43,7 @@ pub(super) fn idle_route() -> Route {
             other: None,
         }),
         credentials: Credentials::Certificate,
+        pool: None,
         channels: None,
         credential_name: "a certificate".to_owned(),
         clock: Arc::default(),
@@ -60,6 +61,7 @@ pub(crate) fn idle_lane(
 ) -> Arc<RunningLane> {
     let sizing = Sizing {
         limit: Arc::default(),
+        pool: Arc::default(),
         workers: 0,
         capacity,
         scheduled: capacity,

@@ -3,7 +3,11 @@
 //! It carries events from the one to the other, so that no push is forgotten when the connection
 //! ends.
 
+mod handed_over;
+
 use std::time::{Duration, Instant};
+
+pub(super) use handed_over::HandedOver;
 
 use super::outcome::Outcome;
 use super::route::Route;
@@ -50,6 +54,8 @@ pub(super) struct Link<T> {
     ping_complaints: u32,
     /// When it was first seen to take no more pushes: answers that are waited for make it no older.
     left: Option<Instant>,
+    /// The answers that it had carried when it was taken over from another lane.
+    answers_before: Option<u64>,
 }
 
 /// How a connection was begun.
@@ -74,6 +80,7 @@ pub(super) enum Worth {
 
 /// What became of a connection.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(super) struct Parting {
     /// Where it led.
     pub(super) peer: std::net::SocketAddr,
@@ -89,6 +96,8 @@ pub(super) struct Parting {
     pub(super) only_target: Option<Target>,
     /// Its last requests had no answer.
     pub(super) was_silent: bool,
+    /// It was taken over from another lane, and has carried no answer since.
+    pub(super) in_vain: bool,
     /// The number of the route by which it was tried whether its credential is taken.
     pub(super) candidate: Option<u64>,
 }
@@ -117,6 +126,7 @@ impl<T: Transport> Link<T> {
             judged: false,
             ping_complaints: 0,
             left: None,
+            answers_before: None,
         }
     }
 
@@ -145,6 +155,14 @@ impl<T: Transport> Link<T> {
     pub(super) fn slow_down_pings(&mut self, complaints: u32) {
         self.ping_complaints = complaints;
         self.session.slow_down_pings(complaints);
+    }
+
+    /// Sends PINGs more rarely, if fewer were complained of when it was opened.
+    pub(super) fn slow_down_pings_to(&mut self, complaints: u32) {
+        if let Some(more @ 1..) = complaints.checked_sub(self.ping_complaints) {
+            self.slow_down_pings(more);
+            self.ping_complaints = complaints;
+        }
     }
 
     /// Once, when the provider has complained of its PINGs: how often it had before it was opened.
@@ -371,6 +389,7 @@ impl<T: Transport> Link<T> {
             stood: now.stood_since(self.begun.at),
             only_target: self.session.only_target(),
             was_silent: self.session.is_silent(),
+            in_vain: self.answers_before == Some(self.session.answered()),
             candidate: self.is_candidate().then_some(self.begun.generation),
             why,
         }

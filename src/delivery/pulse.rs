@@ -66,6 +66,11 @@ impl Pulse {
         self.asked.is_some_and(|(_, at)| self.heard <= Some(at))
     }
 
+    /// Whether a PING is not answered yet.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// The answer came.
     pub(super) fn answered(&mut self, payload: [u8; 8]) {
         self.asked.take_if(|(asked, _)| *asked == payload);

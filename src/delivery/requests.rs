@@ -25,6 +25,8 @@ pub struct Requests {
     former: Option<Credential>,
     /// One for each kind of request.
     templates: [Option<TemplateId>; KINDS_MAX],
+    /// Those that the connection has of another address.
+    spare: [Option<TemplateId>; KINDS_MAX],
     draft: Draft,
 }
 
@@ -36,6 +38,7 @@ impl Requests {
             credential: None,
             former: None,
             templates: [None; KINDS_MAX],
+            spare: [None; KINDS_MAX],
             draft: Draft::default(),
         }
     }
@@ -45,13 +48,25 @@ impl Requests {
         self.address.provider()
     }
 
+    /// Goes on with the connection, to that address; [`Requests::set_credential`] comes first.
+    pub fn move_to(&mut self, address: Arc<dyn Addressing>) {
+        self.address = address;
+        self.former = self.credential.take().or(self.former.take());
+        for (spare, template) in self.spare.iter_mut().zip(&mut self.templates) {
+            *spare = template.take().or(*spare);
+        }
+    }
+
     /// Sends with that credential from now on; with none, nothing can be sent.
     pub fn set_credential(&mut self, credential: Option<Credential>, http2: &mut Connection) {
         if credential != self.credential {
-            self.former = std::mem::replace(&mut self.credential, credential);
+            let before = std::mem::replace(&mut self.credential, credential);
+            self.former = before.or(self.former.take());
             if let Some(credential) = &self.credential {
-                for (index, template) in self.templates.iter_mut().enumerate() {
-                    *template = register(&*self.address, credential, index, *template, http2);
+                let templates = self.templates.iter_mut().zip(&mut self.spare);
+                for (index, (template, spare)) in templates.enumerate() {
+                    let known = template.or(*spare);
+                    *template = register(&*self.address, credential, index, known, http2);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::channel_manager::ChannelManager;
 use super::credential::Credentials;
+use super::pool_key::PoolKey;
 use super::requests::Requests;
 use super::session::Session;
 use crate::moment::Moment;
@@ -22,6 +23,8 @@ pub struct Route {
     pub address: Arc<dyn Addressing>,
     /// What they are proved with.
     pub credentials: Credentials,
+    /// By what its lane's connections are those of other lanes too; `None` if they are its own.
+    pub pool: Option<Arc<PoolKey>>,
     /// What asks about the app's broadcast channels; `None` if the provider has none.
     pub channels: Option<ChannelManager>,
     /// Which credential that is, for the operator: file and key id.
@@ -44,5 +47,10 @@ impl Route {
     pub fn session(&self, connection: ConnectionId) -> Session {
         let requests = Requests::new(Arc::clone(&self.address));
         Session::new(requests, self.timeout, connection)
+    }
+
+    /// Has the session of another lane's connection go on by this route, as that number.
+    pub fn move_session(&self, session: &mut Session, connection: ConnectionId) {
+        session.move_to(Arc::clone(&self.address), self.timeout, connection);
     }
 }

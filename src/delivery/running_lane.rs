@@ -13,6 +13,7 @@ use super::register::Register;
 use super::route::Route;
 use super::settler::Settler;
 use super::threads::{LOOKS_EVERY, Threads};
+use super::worker::Wires;
 use crate::lane::{ConnectionLimit, Lane};
 use crate::live::Live;
 use crate::log::Logs;
@@ -30,6 +31,8 @@ pub struct Sizing {
     pub workers: usize,
     /// What bounds those of all lanes together.
     pub limit: Arc<ConnectionLimit>,
+    /// The connections that it and others of its key hand each other.
+    pub pool: Arc<Wires>,
     /// Pushes that it holds at most, beside those that were scheduled.
     pub capacity: usize,
     /// Pushes that were scheduled and are due, which it holds at most.
@@ -92,7 +95,7 @@ impl RunningLane {
         };
         Arc::new(Self {
             purge: Mutex::new(Purge::new(Arc::clone(&lane), settlers(0))),
-            threads: Threads::of(&lane, &route, Box::new(settlers)),
+            threads: Threads::of(&lane, &route, Box::new(settlers), &sizing.pool),
             credential: CredentialReader::of(&lane, &route, files),
             lane,
             limits,

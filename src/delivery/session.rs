@@ -6,6 +6,7 @@
 mod causes;
 mod ended;
 mod flight;
+mod moving;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
@@ -81,6 +82,8 @@ pub struct Session {
     generation: u64,
     /// Its pushes go by a route that is tried, and not the lane's.
     is_on_trial: bool,
+    /// Another lane had the connection before.
+    has_moved: bool,
     connection: ConnectionId,
     /// The provider has acknowledged our SETTINGS.
     settings_acknowledged: bool,
@@ -116,6 +119,7 @@ impl Session {
             carried: Carried::Nothing,
             generation: 0,
             is_on_trial: false,
+            has_moved: false,
             settings_acknowledged: false,
             credential_number: 0,
         }
@@ -366,7 +370,7 @@ impl Session {
                     code == ErrorCode::ENHANCE_YOUR_CALM && provider::complains_of_pings(&debug);
                 let row = self.requests.provider().goaway(&debug);
                 let refusal = row.filter(|row| row.lane == LaneEffect::Stop);
-                if let Some(row) = refusal.filter(|_| self.refused.is_none()) {
+                if let Some(row) = refusal.filter(|_| self.refused.is_none() && self.has_spoken()) {
                     let carried = Carried::refused(row, self.flights.values());
                     if !row.of_topic || carried != Carried::Nothing {
                         self.refused = Some((row, carried.only()));

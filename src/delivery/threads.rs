@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::present_route::PresentRoute;
 use super::settler::Settler;
-use super::worker::Worker;
+use super::worker::{Wires, Worker};
 use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
 use crate::moment::{self, Moment};
@@ -29,6 +29,7 @@ pub struct Threads {
     lane: Arc<Lane>,
     route: Arc<PresentRoute>,
     settlers: Settlers,
+    pool: Arc<Wires>,
     running: Mutex<Vec<(JoinHandle<()>, Heartbeat)>>,
     /// The system gives no thread.
     #[cfg(test)]
@@ -37,11 +38,17 @@ pub struct Threads {
 
 impl Threads {
     /// Those of a lane that has none yet: they are started when it calls for them.
-    pub fn of(lane: &Arc<Lane>, route: &Arc<PresentRoute>, settlers: Settlers) -> Arc<Self> {
+    pub fn of(
+        lane: &Arc<Lane>,
+        route: &Arc<PresentRoute>,
+        settlers: Settlers,
+        pool: &Arc<Wires>,
+    ) -> Arc<Self> {
         let threads = Arc::new(Self {
             lane: Arc::clone(lane),
             route: Arc::clone(route),
             settlers,
+            pool: Arc::clone(pool),
             running: Mutex::default(),
             #[cfg(test)]
             trap: AtomicBool::new(false),
@@ -81,7 +88,8 @@ impl Threads {
         let seed = Moment::now().unix.subsec_nanos().into();
         let (lane, route) = (Arc::clone(&self.lane), Arc::clone(&self.route));
         let name = format!("{lane}-{seat}");
-        let worker = Worker::new(seat, lane, route, (self.settlers)(seed))?;
+        let (settler, pool) = ((self.settlers)(seed), Arc::clone(&self.pool));
+        let worker = Worker::new(seat, lane, route, settler, pool)?;
         let heartbeat = worker.heartbeat();
         let builder = thread::Builder::new().name(name);
         Ok((builder.spawn(move || worker.run())?, heartbeat))

@@ -12,8 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
+
 use super::desk::{Desk, Next};
 use super::dialling::{DialFailure, Dialling, panic_text};
+use super::pool::ConnectionPool;
 use super::present_route::PresentRoute;
 use super::settler::Settler;
 use super::transport::Transport;
@@ -37,9 +40,12 @@ pub struct Worker {
     dialling: Option<Dialling>,
 }
 
+/// The connections of a process that lanes hand each other.
+pub type Wires = ConnectionPool<Wire>;
+
 /// A connection, and what the last wait said of its socket.
 #[derive(Debug)]
-struct Wire {
+pub struct Wire {
     connection: Connection,
     readiness: Readiness,
 }
@@ -55,9 +61,10 @@ impl Worker {
         lane: Arc<Lane>,
         route: Arc<PresentRoute>,
         settler: Settler,
+        pool: Arc<Wires>,
     ) -> std::io::Result<Self> {
         let waiter = Waiter::new()?;
-        let desk = Desk::new(seat, lane, route, settler);
+        let desk = Desk::new(seat, lane, route, settler).sharing(pool);
         Ok(Self {
             desk,
             waiter,
@@ -108,6 +115,8 @@ impl Worker {
             self.dialling = None;
             self.adopt(opened, now);
         }
+        let registry = self.waiter.registry();
+        self.desk.take_over(|wire| wire.join(registry), now);
         if self.desk.round(now) {
             match Dialling::start(self.desk.route(), &self.waiter) {
                 Ok(dialling) => self.dialling = Some(dialling),
@@ -116,6 +125,8 @@ impl Worker {
                     .opened(Err(&format_args!("no thread: {error}")), now),
             }
         }
+        let registry = self.waiter.registry();
+        self.desk.give_away(|wire| wire.connection.leave(registry));
         self.desk.flush(now);
     }
 
@@ -149,6 +160,14 @@ impl Worker {
             }
             Err(error) => ::log::error!("cannot wait for the socket: {error}"),
         }
+    }
+}
+
+impl Wire {
+    /// Has a thread's waiter wait for it that had another owner.
+    fn join(&mut self, registry: &Registry) -> std::io::Result<()> {
+        self.readiness = Readiness::UNKNOWN;
+        self.connection.join(registry)
     }
 }
 

@@ -291,7 +291,8 @@ impl Crew {
         true
     }
 
-    fn wake(&self, seat: usize) {
+    /// Wakes thread `seat`, if it runs.
+    pub fn wake(&self, seat: usize) {
         if let Some(place) = self.wakes.get(seat)
             && let Some(wake) = &*lock(place)
         {

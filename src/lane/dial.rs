@@ -38,6 +38,7 @@ pub enum Permit {
 
 /// A lane's dialling state.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub struct Dial {
     connecting: bool,
     /// The connection that was opened last has not shown yet what it is good for.
@@ -53,6 +54,8 @@ pub struct Dial {
     full_at: Option<Instant>,
     /// How often in a row the provider has complained of PINGs, though fewer were sent each time.
     ping_complaints: u32,
+    /// The last connection that was another lane's ended before it was of use.
+    took_over_in_vain: bool,
 }
 
 impl Dial {
@@ -104,6 +107,18 @@ impl Dial {
     pub fn proved(&mut self) {
         self.failures = 0;
         self.is_wary = false;
+        self.took_over_in_vain = false;
+    }
+
+    /// Whether the next connection may be another lane's: it must not end by what has ended this
+    /// lane's own.
+    pub fn may_take_over(&self) -> bool {
+        self.failures == 0 && !self.is_wary && !self.took_over_in_vain
+    }
+
+    /// A connection that was another lane's has ended before it was of use: the next is opened.
+    pub fn took_over_in_vain(&mut self) {
+        self.took_over_in_vain = true;
     }
 
     /// A connection has answered, and ended soon: how long the next one waits, unless it may follow

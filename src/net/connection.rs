@@ -292,6 +292,17 @@ impl Connection {
         self.socket.is_resumed()
     }
 
+    /// Takes the socket from its owner's waiter. Until [`Connection::join`] nobody waits for it.
+    pub fn leave(&mut self, registry: &Registry) -> std::io::Result<()> {
+        self.socket.deregister(registry)
+    }
+
+    /// Registers the socket with another owner's waiter; what has come meanwhile is reported by
+    /// none of its waits, so that the next call is [`Connection::receive`].
+    pub fn join(&mut self, registry: &Registry) -> std::io::Result<()> {
+        self.socket.register(registry, self.token)
+    }
+
     /// Under which the socket is registered with the owner's waiter.
     pub fn token(&self) -> Token {
         self.token

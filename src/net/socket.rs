@@ -83,6 +83,10 @@ impl Socket {
         registry.register(&mut self.stream, token, interest)
     }
 
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.stream)
+    }
+
     /// Shakes hands, blocking until `deadline` at most.
     pub(super) fn handshake(&mut self, deadline: Instant) -> Result<(), SocketEnd> {
         let mut poll = Poll::new()?;
@@ -109,8 +113,7 @@ impl Socket {
                 _ => {}
             }
         }
-        poll.registry().deregister(&mut self.stream)?;
-        Ok(())
+        Ok(self.deregister(poll.registry())?)
     }
 
     /// One round of the handshake: all that can be sent and read without blocking.

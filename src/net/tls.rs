@@ -9,6 +9,7 @@
 mod encrypted_key;
 mod identity;
 mod roots;
+mod stance;
 mod validity;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 pub use identity::{Identity, MAX_PEM_FILE, PemFile, chain};
 pub use roots::{Authorities, Roots, SystemRoots, authorities, first_doubts};
+pub use stance::Stance;
 pub use validity::{Validity, subject, validity};
 
 /// ALPN's name of HTTP/2 over TLS (RFC 9113 §3.1).

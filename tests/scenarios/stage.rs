@@ -110,6 +110,7 @@ impl Setting {
             endpoint: ENDPOINT.clone(),
             address,
             credentials: Credentials::Certificate,
+            pool: None,
             channels: None,
             credential_name: credential.to_owned(),
             clock: Arc::default(),

@@ -315,7 +315,7 @@ fn promises_hold_with_any_number_of_lanes_in_one_process() {
     let one = number("STERNA_SIM_PROCESS");
     let worlds = one.map_or(number("STERNA_SIM_SEEDS").unwrap_or(FIXED) / 5, |_| 1);
     let first = one.or(number("STERNA_SIM_FIRST")).unwrap_or(1);
-    let (mut coverage, mut pushes) = (Coverage::default(), 0);
+    let (mut coverage, mut pushes, mut taken_over) = (Coverage::default(), 0, 0);
     let reports = each(first..first + worlds, |seed| {
         world::process::run(seed, one.is_some())
     });
@@ -332,10 +332,12 @@ fn promises_hold_with_any_number_of_lanes_in_one_process() {
             );
             coverage.add(&report.coverage);
             pushes += report.pushes;
+            taken_over += report.taken_over;
         }
     }
     eprintln!(
-        "{worlds} processes from seed {first}, {pushes} pushes {:?}",
+        "{worlds} processes from seed {first}, {pushes} pushes, {taken_over} connections taken \
+         over {:?}",
         coverage.missing()
     );
     if one.is_none() && worlds >= FIXED / 5 {
@@ -348,6 +350,7 @@ fn promises_hold_with_any_number_of_lanes_in_one_process() {
         for kind in needed {
             assert!(coverage.of(kind) > 0, "{kind:?} never happened");
         }
+        assert!(taken_over > 0, "no lane had another's connection");
     }
 }
 

@@ -1,19 +1,21 @@
 //! The network: bytes that arrive late, in pieces, or not at all.
 
+mod transport;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use sterna::delivery::transport::Transport;
+use sterna::delivery::transport::Transport as _;
 use sterna::http2::{Connection, Options};
 
 use crate::coverage::Kind;
 use crate::dice::Dice;
 use crate::issuer::Issuer;
 use crate::ledger::Ledger;
+use crate::provider::Peer;
 use crate::reply::Plan;
 use crate::wire::Wire;
 use crate::world::alarms::Reasons;
@@ -182,9 +184,28 @@ pub(crate) struct Link {
     pub(crate) dropped: bool,
     /// So has the provider.
     pub(crate) left: bool,
+    /// As whom it speaks, if other lanes may have it.
+    speaker: Option<String>,
 }
 
 impl Link {
+    /// One that nothing passes on any more.
+    fn over(id: usize, seat: usize) -> Self {
+        let mut wire = Wire::new(id);
+        wire.gone();
+        Self {
+            seat,
+            up: Pipe::new(0, Duration::ZERO),
+            down: Pipe::new(0, Duration::ZERO),
+            wire,
+            unread: false,
+            blocked: false,
+            dropped: true,
+            left: true,
+            speaker: None,
+        }
+    }
+
     /// When its seat has something to do with it.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
         if self.dropped {
@@ -264,6 +285,8 @@ pub(crate) struct Net {
     pub(crate) issuer: Issuer,
     /// Where the next use of a connection ends in a panic.
     pub(crate) trap: Option<Trap>,
+    /// Connections that were another lane's.
+    pub(crate) taken_over: u64,
 }
 
 impl Net {
@@ -308,7 +331,7 @@ impl Net {
     }
 
     /// A connection of that thread, by the route of that number.
-    pub(crate) fn open(&mut self, seat: usize, generation: u64) -> usize {
+    pub(crate) fn open(&mut self, seat: usize, generation: u64, speaker: Option<String>) -> usize {
         let id = self.links.len();
         self.ledger.connected(generation);
         let capacity = match self.dice.between(0, 3) {
@@ -326,6 +349,7 @@ impl Net {
             blocked: false,
             dropped: false,
             left: false,
+            speaker,
         });
         id
     }
@@ -342,6 +366,8 @@ pub(crate) struct SimulatedTransport {
     now: Instant,
     /// The last wait has said nothing of what has come.
     is_blind: bool,
+    /// Its way and the provider's end of it, while no thread has it.
+    on_its_way: Option<Box<(Link, Peer)>>,
 }
 
 impl SimulatedTransport {
@@ -359,9 +385,52 @@ impl SimulatedTransport {
             told: false,
             now,
             is_blind: false,
+            on_its_way: None,
         };
         transport.flush(now);
         transport
+    }
+
+    /// Leaves its thread, for one of another lane.
+    pub(crate) fn leave(&mut self, peers: &mut Vec<Peer>) {
+        let peer = peers.iter().position(|peer| peer.link == self.id);
+        let peer = peers.remove(peer.unwrap());
+        let net = &mut *self.net.borrow_mut();
+        let link = &mut net.links[self.id];
+        let is_busy = link.wire.open_requests() > 0;
+        // What is left here is a connection that is over.
+        let link = std::mem::replace(link, Link::over(self.id, link.seat));
+        self.on_its_way = Some(Box::new((link, peer)));
+        if is_busy {
+            let what = "a connection is given away that has a push on it";
+            net.ledger.violate(self.now, what);
+        }
+    }
+
+    /// Comes to a thread of that lane, which speaks as `speaker`.
+    pub(crate) fn join(
+        &mut self,
+        net: &Rc<RefCell<Net>>,
+        (seat, generation): (usize, u64),
+        speaker: Option<&str>,
+        peers: &mut Vec<Peer>,
+    ) {
+        let (mut link, mut peer) = *self.on_its_way.take().unwrap();
+        let last = self.http2.highest_stream();
+        self.net = Rc::clone(net);
+        let net = &mut *net.borrow_mut();
+        self.id = net.links.len();
+        if speaker.is_none() || link.speaker.as_deref() != speaker {
+            let what = format!("{speaker:?} has a connection of {:?}", link.speaker);
+            net.ledger.violate(self.now, what);
+        }
+        net.ledger.connected(generation);
+        net.taken_over += 1;
+        link.seat = seat;
+        link.wire.moves_to(self.id);
+        peer.moves_to(self.id, last);
+        net.links.push(link);
+        peers.push(peer);
     }
 
     /// Notes what the HTTP/2 side wants to send, or that it has ended.
@@ -438,162 +507,5 @@ impl SimulatedTransport {
             self.http2.transport_closed();
             self.look_at_output(now);
         }
-    }
-}
-
-impl Transport for SimulatedTransport {
-    fn http2(&mut self) -> &mut Connection {
-        &mut self.http2
-    }
-
-    fn receive(&mut self, now: Instant) {
-        self.now = now;
-        self.fall_into(Trap::Reading);
-        if self.closed || std::mem::take(&mut self.is_blind) {
-            return;
-        }
-        self.read(now, READS_PER_CALL);
-        self.closed |= self.net.borrow().links[self.id].down.is_over(now);
-        self.tell_end(now);
-    }
-
-    fn look_again(&mut self) {
-        self.is_blind = false;
-    }
-
-    fn flush(&mut self, now: Instant) {
-        self.now = now;
-        if self.http2.is_closed() {
-            self.fall_into(Trap::Closing);
-        }
-        let open = self.open_requests();
-        self.look_at_output(now);
-        // What was taken back is told by events that are still to be heard.
-        if self.open_requests() >= open {
-            self.fall_into(Trap::Writing);
-        }
-        let mut broken = false;
-        while !self.closed && !self.http2.output().is_empty() {
-            let net = &mut *self.net.borrow_mut();
-            let link = &mut net.links[self.id];
-            broken = link.is_broken() && link.down.end.is_some_and(|(at, _)| at <= now);
-            let output = self.http2.output();
-            let mut n = output.len().min(link.up.room());
-            if n < output.len()
-                && net.dice.chance(400)
-                && let Some(less) = link.wire.between_requests(n)
-            {
-                // It may stop anywhere, thus also before the first byte of a request.
-                n = less;
-                link.up.capacity = link.up.under_way + n;
-            }
-            if broken || n == 0 {
-                break;
-            }
-            net.hand_on(self.id, &output[..n], now);
-            self.http2.advance_output(n);
-            let link = &mut net.links[self.id];
-            if !self.http2.is_closed() {
-                let output = self.http2.output();
-                link.wire
-                    .written(output, net.pusher_max, now, &mut net.ledger);
-            }
-            self.blocked_since = None;
-        }
-        let blocked = !self.closed && !self.http2.output().is_empty();
-        if blocked && !broken {
-            if self.blocked_since.is_none() {
-                self.net
-                    .borrow_mut()
-                    .ledger
-                    .coverage
-                    .count(Kind::WriteBlocked);
-            }
-            self.blocked_since.get_or_insert(now);
-        }
-        self.net.borrow_mut().links[self.id].blocked = blocked;
-        if broken {
-            self.read(now, usize::MAX);
-            self.closed = true;
-        }
-        if self.http2.is_closed() && self.http2.output().is_empty() {
-            self.closed = true;
-        }
-        self.tell_end(now);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if self
-            .blocked_since
-            .is_some_and(|at| now >= at + WRITE_TIMEOUT)
-            && !self.closed
-        {
-            self.closed = true;
-            self.net
-                .borrow_mut()
-                .ledger
-                .coverage
-                .count(Kind::WriteDeadline);
-            self.tell_end(now);
-        }
-        if self.http2.next_timeout().is_some_and(|at| now >= at) {
-            self.http2.handle_timeout(now);
-            self.look_at_output(now);
-        }
-    }
-
-    fn next_timeout(&self) -> Option<Instant> {
-        let write = self
-            .blocked_since
-            .filter(|_| !self.closed)
-            .map(|at| at + WRITE_TIMEOUT);
-        [write, self.http2.next_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn has_more(&self) -> bool {
-        let net = self.net.borrow();
-        let arrived = net.links[self.id]
-            .down
-            .next()
-            .is_some_and(|at| at <= self.now);
-        arrived && !self.closed && self.http2.wants_input()
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed
-    }
-
-    fn peer_addr(&self) -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, 1], 443))
-    }
-}
-
-impl Drop for SimulatedTransport {
-    fn drop(&mut self) {
-        let now = self.now;
-        let net = &mut *self.net.borrow_mut();
-        let link = &mut net.links[self.id];
-        if !link.wire.is_over() {
-            link.wire.ended(now, &mut net.ledger);
-        }
-        link.dropped = true;
-        let end = if link.down.queue.is_empty() {
-            Ending::Eof
-        } else {
-            // What the kernel holds unread makes it reset the connection.
-            Ending::Reset
-        };
-        link.up.end(end, now, &mut net.dice);
-    }
-}
-
-impl std::fmt::Debug for SimulatedTransport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatedTransport")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
     }
 }

@@ -37,7 +37,7 @@ struct Request {
 
 /// The provider's end of one connection.
 pub(crate) struct Peer {
-    link: usize,
+    pub(crate) link: usize,
     /// None if it does not speak HTTP/2 as it should.
     http2: Option<Connection>,
     requests: BTreeMap<u32, Request>,
@@ -53,6 +53,8 @@ pub(crate) struct Peer {
     window: u32,
     /// It never acknowledges SETTINGS.
     acknowledges_nothing: bool,
+    /// Requests up to that were another lane's, which has given them up.
+    of_others: u32,
 }
 
 /// More unknown frames than a client has to take.
@@ -80,6 +82,7 @@ impl Peer {
             highest: 0,
             limit,
             limit_after_proof: (limit == 1).then(|| dice.one_of(&[1, 10, 500])),
+            of_others: 0,
             window: if small_window { 700 } else { 65_535 },
             acknowledges_nothing: troubled > 0 && dice.chance(troubled / 8),
         };
@@ -118,6 +121,13 @@ impl Peer {
             peer.flush(now, net);
         }
         peer
+    }
+
+    /// Its connection is another lane's from now on, by that number; `last` is the last request of
+    /// those before.
+    pub(crate) fn moves_to(&mut self, link: usize, last: u32) {
+        (self.link, self.of_others) = (link, last);
+        self.requests.clear();
     }
 
     fn later(&mut self, at: Instant, todo: Todo) {
@@ -186,6 +196,9 @@ impl Peer {
                     end_stream,
                 } => {
                     self.highest = stream;
+                    if stream <= self.of_others {
+                        continue;
+                    }
                     let (push, proof) = check::head(self.link, stream, &fields, now, net);
                     let request = Request {
                         push,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sterna::delivery::desk::Desk;
 use sterna::delivery::policy::Limits;
+use sterna::delivery::pool::ConnectionPool;
 use sterna::delivery::present_route::PresentRoute;
 use sterna::delivery::settler::Settler;
 use sterna::lane::Lane;
@@ -21,12 +22,14 @@ pub(crate) enum Dialled {
 }
 
 /// The next connection of a seat.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Dialling {
     pub(crate) until: Instant,
     pub(crate) ends_as: Dialled,
     /// The number of the route that it is opened by.
     pub(crate) generation: u64,
+    /// As whom it speaks, if other lanes may have it.
+    pub(crate) speaker: Option<String>,
 }
 
 /// Those whom a lane has called for.
@@ -87,11 +90,12 @@ impl Seat {
         lane: &Arc<Lane>,
         route: &Arc<PresentRoute>,
         settler: Settler,
+        pool: Arc<ConnectionPool<SimulatedTransport>>,
         now: Instant,
     ) -> Self {
         let (lane, route) = (Arc::clone(lane), Arc::clone(route));
         Self {
-            desk: Desk::new(number, lane, route, settler),
+            desk: Desk::new(number, lane, route, settler).sharing(pool),
             bell: Arc::default(),
             wait_until: now,
             again: false,
@@ -131,7 +135,10 @@ impl Seat {
 
     /// When it has something to do of itself.
     pub(crate) fn next(&self) -> Instant {
-        let dialled = self.dialling.map_or(self.wait_until, |it| it.until);
+        let dialled = self
+            .dialling
+            .as_ref()
+            .map_or(self.wait_until, |it| it.until);
         let next = dialled.min(self.wait_until);
         let next = self.rests_until.unwrap_or(next);
         let Some(until) = self.stands_until else {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use sterna::delivery::credential::Credentials;
 use sterna::delivery::policy::Limits;
+use sterna::delivery::pool_key::{PoolKey, Speaker};
 use sterna::delivery::route::Route;
 use sterna::delivery::shared_tokens::SharedTokens;
 use sterna::http2;
 use sterna::moment::Moment;
 use sterna::net::connection::{Endpoint, Timeouts};
 use sterna::net::resolve::Resolver;
+use sterna::net::tls::Stance;
 use sterna::oauth::AccessTokens;
 use sterna::provider::apns::{ApnsIds, AuthTokens, SigningKey};
 use sterna::provider::{Addressing, apns, fcm};
@@ -30,6 +32,8 @@ pub(crate) const TOPIC: &str = "com.example.app";
 pub(crate) struct Site {
     pub(crate) lane: LaneId,
     pub(crate) proof: Proof,
+    /// Whose credentials it has, if other lanes have those too.
+    pub(crate) team: Option<u64>,
     pub(crate) limits: Limits,
     pub(crate) timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -78,6 +82,7 @@ impl Site {
         Self {
             lane: proof.lane(),
             proof,
+            team: None,
             limits: Limits {
                 retry_max: u16::try_from(dice.one_of(&[0, 1, 3, 10])).unwrap(),
                 max_age: Duration::from_secs(dice.one_of(&[90, 1000, 86_400, 86_400])),
@@ -89,6 +94,13 @@ impl Site {
             idle_timeout: Duration::from_secs(dice.one_of(&[5, 60, 600])),
             rate: dice.one_of(&[0, 0, 0, 1, 5, 30, 200]),
         }
+    }
+
+    /// As whom its connections speak that are proved by the credential of that number, if other
+    /// lanes may have them.
+    pub(crate) fn speaker(&self, key: u64) -> Option<String> {
+        let proof = self.proof;
+        self.team.map(|team| format!("{proof:?} {team} {key}"))
     }
 
     /// A route with the credential of that number.
@@ -117,6 +129,14 @@ impl Site {
             endpoint: ENDPOINT.clone(),
             address,
             credentials,
+            pool: self.speaker(key).map(|speaker| {
+                Arc::new(PoolKey {
+                    host: ENDPOINT.host.clone(),
+                    port: 443,
+                    stance: Stance::default(),
+                    speaker: Speaker::Account(speaker),
+                })
+            }),
             channels: None,
             credential_name: "a file".to_owned(),
             clock: Arc::default(),

@@ -85,6 +85,10 @@ pub(crate) struct Wire {
     pub(crate) may_be_replaced: bool,
     /// Streams that the daemon has reset since the last look.
     pub(crate) given_up: Vec<u32>,
+    /// It was another lane's, and this one has sent nothing on it.
+    is_new_here: bool,
+    /// The key of the auth tokens on it.
+    key: Option<String>,
 }
 
 impl Wire {
@@ -116,7 +120,27 @@ impl Wire {
             over: false,
             acknowledged: false,
             useless: 0,
+            is_new_here: false,
+            key: None,
         }
+    }
+
+    /// It is another lane's from now on, by that number.
+    pub(crate) fn moves_to(&mut self, link: usize) {
+        self.link = link;
+        self.is_new_here = true;
+        self.given_up.clear();
+    }
+
+    /// Nothing passes any more.
+    pub(crate) fn gone(&mut self) {
+        self.over = true;
+    }
+
+    /// Whether all auth tokens on it are of that one's key: Apple ends it for another.
+    pub(crate) fn is_of_one_key(&mut self, authorization: &str) -> bool {
+        let key = authorization.split('.').next().unwrap_or_default();
+        self.key.get_or_insert_with(|| key.to_owned()) == key
     }
 
     /// The daemon has `output` to send, of which some was seen before.
@@ -227,6 +251,7 @@ impl Wire {
         ledger: &mut Ledger,
     ) {
         assert_eq!(frame.flags & 0x2c, 0x4, "a head in one frame");
+        self.is_new_here = false;
         let decoded = self.decoder.decode(&frame.payload).unwrap();
         let push = decoded
             .fields
@@ -376,7 +401,9 @@ impl Wire {
                 frames::GOAWAY => {
                     self.going_away = true;
                     let debug = String::from_utf8_lossy(&frame.payload[8..]);
-                    if debug.contains("BadCertificate") && !self.refused {
+                    // What is said before a lane's first push is about another's.
+                    let is_ours = !self.refused && !self.is_new_here;
+                    if debug.contains("BadCertificate") && is_ours {
                         self.refused = true;
                         ledger.refused(self.link);
                     }

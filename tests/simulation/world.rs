@@ -9,6 +9,7 @@ pub(crate) mod process;
 mod restart;
 mod said;
 mod scheduled;
+mod sharing;
 mod storm;
 
 use std::cell::RefCell;
@@ -65,6 +66,8 @@ pub(crate) struct Report {
     /// Requests on the wire before the provider was well again.
     pub(crate) seen_until_healed: u64,
     pub(crate) lasted: Duration,
+    /// Connections that were another lane's.
+    pub(crate) taken_over: u64,
     /// Rounds of one thread within a second, at most.
     pub(crate) busiest: u32,
     /// The longest that a push waited which was not poison, from its acceptance or the last start
@@ -166,6 +169,7 @@ impl World {
             poison: BTreeMap::new(),
             issuer,
             trap: None,
+            taken_over: 0,
         };
         let mut world = Self {
             net: Rc::new(RefCell::new(net)),
@@ -203,7 +207,8 @@ impl World {
     fn seat(&self, number: usize) -> Seat {
         let (lane, seed) = (&self.lane, self.net.borrow_mut().dice.draw());
         let settler = settler(lane, self.site.limits, seed).with_register(self.machine.register());
-        Seat::new(number, lane, &self.present_route, settler, self.now)
+        let pool = Arc::clone(&self.machine.pool);
+        Seat::new(number, lane, &self.present_route, settler, pool, self.now)
     }
 
     /// Starts the threads that the lane has called for.
@@ -382,7 +387,7 @@ impl World {
             Dialled::Refused => desk.opened(Err(&"connection refused"), moment),
             Dialled::Connected => {
                 let mut net = self.net.borrow_mut();
-                let id = net.open(index, dialled.generation);
+                let id = net.open(index, dialled.generation, dialled.speaker);
                 self.peers.push(Peer::new(id, self.troubled, now, &mut net));
                 drop(net);
                 let transport = SimulatedTransport::new(Rc::clone(&self.net), id, now);
@@ -413,6 +418,8 @@ impl World {
             (0..21).for_each(|_| self.net.borrow_mut().ledger.violate(now, what.clone()));
             return;
         }
+        self.take_over(index, moment);
+        let seat = &mut self.seats[index];
         self.net.borrow_mut().trap = seat.doom.take();
         let dials = catch_unwind(AssertUnwindSafe(|| seat.desk.round(moment)));
         // A thread without a connection is safe.
@@ -423,6 +430,7 @@ impl World {
             Err(panic) if panic.is::<&str>() => self.recover(index, moment),
             Err(panic) => resume_unwind(panic),
         }
+        self.give_away(index);
         let seat = &mut self.seats[index];
         Self::read_logs(&self.net, &mut seat.desk, moment);
         if seat.rests_until.is_none() {
@@ -511,6 +519,7 @@ impl World {
             until: now + wait,
             ends_as,
             generation: self.present_route.current().0,
+            speaker: self.site.speaker(self.key),
         });
     }
 
@@ -542,7 +551,8 @@ impl World {
     fn end(mut self) -> Report {
         self.leave_the_rest();
         let net = Rc::clone(&self.net);
-        let ledger = &mut net.borrow_mut().ledger;
+        let net = &mut *net.borrow_mut();
+        let (ledger, taken_over) = (&mut net.ledger, net.taken_over);
         let faults = self.machine.journal.as_ref().map(|it| it.take_faults());
         for fault in faults.into_iter().flatten() {
             ledger.violate(self.now, fault);
@@ -561,6 +571,7 @@ impl World {
             digest_until_healed: self.digest_until_healed,
             pushes: self.next_id - self.first_id,
             seen_until_healed: self.seen_until_healed,
+            taken_over,
             lasted: self.now.duration_since(self.origin),
             busiest: self.busiest,
             slowest: ledger.slowest,

@@ -17,6 +17,7 @@ impl<T: Transport> Desk<T> {
             .leave(self.seat, SeatState::Busy);
         self.give_up_keeping();
         self.let_candidate_go(REPLACED);
+        self.end_sharing(now);
         for link in self.links.iter_mut() {
             if link.newly_settled(now.monotonic) {
                 self.lane.crew().dial().settled();

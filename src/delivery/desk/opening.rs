@@ -13,8 +13,12 @@ impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
         self.timers.stop(Timer::Connect);
-        if self.links.dialling.is_some() {
-            return false;
+        let opens = self.sharing.take_opens();
+        if let Some(begun) = &mut self.links.dialling {
+            if opens {
+                (begun.generation, begun.at) = (self.following.generation, now);
+            }
+            return opens;
         }
         if self.trays.to_try.is_some() {
             return self.dial_candidate(now);
@@ -52,7 +56,7 @@ impl<T: Transport> Desk<T> {
             is_candidate: false,
             at: now,
         });
-        self.links.dialling.is_some()
+        self.links.dialling.is_some() && !self.asks_for_one(now)
     }
 
     /// Whether to open a connection to try a candidate by, unless there is one.

@@ -67,8 +67,12 @@ impl<T: Transport> Desk<T> {
             stood,
             only_target,
             was_silent,
+            in_vain,
             candidate,
         } = parting;
+        if in_vain {
+            self.lane.crew().dial().took_over_in_vain();
+        }
         if let Some(generation) = candidate {
             if self.following.is_trying(generation) && failed {
                 self.learnt_nothing(&why, now);

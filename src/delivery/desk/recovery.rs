@@ -20,6 +20,7 @@ impl<T: Transport> Desk<T> {
             self.seat,
         );
         let why = "a connection thread panicked";
+        self.sharing.forget_present();
         for mut link in self.links.take() {
             link.abandon(why, now, &mut self.trays.ended);
         }

@@ -3,6 +3,7 @@ mod leaving;
 mod panics;
 mod purging;
 mod refusing;
+mod sharing;
 mod worth;
 
 use std::collections::VecDeque;
@@ -287,6 +288,7 @@ impl Scene {
             self.desk.look();
             self.rounds += 1;
             let (desk, now) = (&mut self.desk, self.now);
+            desk.take_over(|_| Ok(()), now);
             match catch_unwind(AssertUnwindSafe(|| desk.round(now))) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -303,6 +305,7 @@ impl Scene {
                     continue;
                 }
             }
+            self.desk.give_away(|_| Ok(()));
             self.read_logs();
             self.desk.flush(self.now);
             match self.desk.next(self.now.monotonic) {

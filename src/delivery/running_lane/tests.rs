@@ -36,6 +36,7 @@ fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
     let sizing = Sizing {
         workers: 4,
         limit: Arc::default(),
+        pool: Arc::default(),
         capacity: 1000,
         scheduled: 1000,
         streams: None,

@@ -1,5 +1,6 @@
 mod gates;
 mod provider;
+mod sharing;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,6 +61,10 @@ fn worker(lane: &Arc<Lane>) -> Worker {
 }
 
 fn worker_on(seat: usize, lane: &Arc<Lane>, route: Arc<PresentRoute>) -> Worker {
+    worker_of(seat, lane, route, Arc::default())
+}
+
+fn worker_of(seat: usize, lane: &Arc<Lane>, route: Arc<PresentRoute>, pool: Arc<Wires>) -> Worker {
     let nowhere = Destination::Discard;
     let logs = Logs::open(&nowhere, &nowhere, &nowhere).unwrap();
     let limits = Limits {
@@ -68,7 +73,7 @@ fn worker_on(seat: usize, lane: &Arc<Lane>, route: Arc<PresentRoute>) -> Worker 
         resend_unknown: true,
     };
     let settler = Settler::new(Arc::clone(lane), logs, limits, 1);
-    Worker::new(seat, Arc::clone(lane), route, settler).unwrap()
+    Worker::new(seat, Arc::clone(lane), route, settler, pool).unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::digest::{Context, Digest, SHA256};
 use openssl_probe::ProbeResult;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -18,6 +19,8 @@ use crate::regular::{self, without_mark};
 #[derive(Clone, Debug)]
 pub struct Roots {
     store: Arc<RootCertStore>,
+    /// Of the certificates in it.
+    digest: Digest,
 }
 
 /// Whom the system trusts, read once for all that need it.
@@ -241,6 +244,11 @@ impl Roots {
         // A directory has links to its files, and a bundle of them all.
         all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
         all.dedup();
+        let mut context = Context::new(&SHA256);
+        for certificate in &all {
+            context.update(&certificate.len().to_le_bytes());
+            context.update(certificate);
+        }
         let (_, ignored) = store.add_parsable_certificates(all);
         if ignored > 0 {
             log::debug!("{ignored} system root certificates are of no use");
@@ -254,9 +262,14 @@ impl Roots {
         }
         let roots = Self {
             store: Arc::new(store),
+            digest: context.finish(),
         };
         made.push((own, roots.clone()));
         Ok(roots)
+    }
+
+    pub(super) fn digest(&self) -> &[u8] {
+        self.digest.as_ref()
     }
 
     pub(super) fn store(&self) -> Arc<RootCertStore> {

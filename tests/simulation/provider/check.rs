@@ -30,6 +30,11 @@ pub(super) fn head(
         net.ledger.violate(now, what);
         None
     });
+    let wire = &mut net.links[link].wire;
+    if authorization.is_some_and(|text| !net.issuer.is_fcm() && !wire.is_of_one_key(text)) {
+        let what = format!("{link}/{stream}: another key on the connection: {authorization:?}");
+        net.ledger.violate(now, what);
+    }
     let push = fields.get(b"apns-id").and_then(push_of).unwrap_or(0);
     let wrong = if net.issuer.is_fcm() {
         wrong_for_fcm(fields)

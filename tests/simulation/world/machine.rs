@@ -5,12 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sterna::delivery::pool::ConnectionPool;
 use sterna::delivery::register::Register;
 use sterna::lane::ConnectionLimit;
 
 use super::{ENDED_WITHIN, Report, SETTLED_WITHIN, World};
 use crate::coverage::Kind;
 use crate::journal::{Hold, Journal};
+use crate::net::SimulatedTransport;
 use crate::script::Act;
 
 /// How long the daemon is down between two starts.
@@ -28,6 +30,7 @@ pub(crate) struct Machine {
     /// How many threads all lanes together may have.
     most: usize,
     limit: RefCell<Arc<ConnectionLimit>>,
+    pub(super) pool: Arc<ConnectionPool<SimulatedTransport>>,
 }
 
 impl Machine {
@@ -39,6 +42,7 @@ impl Machine {
             register: RefCell::default(),
             most: usize::MAX,
             limit: RefCell::default(),
+            pool: Arc::default(),
         };
         machine.start();
         machine

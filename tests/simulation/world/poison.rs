@@ -54,6 +54,7 @@ impl World {
             capacity: 100_000,
             lane: proof.lane(),
             proof,
+            team: None,
             rate: 0,
         };
         let mut acts: Script = (0..traffic.burst)

@@ -27,13 +27,18 @@ pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
     // Each lane needs one when all are busy.
     let beyond = Dice::new(dice.draw()).one_of(&[0, 1, 2, usize::MAX - many]);
     let machine = Rc::new(machine.bounded(many + beyond));
+    // Lanes of one team's key hand each other connections.
+    let teams = dice.chance(700).then(|| dice.one_of(&[1, 1, 2]));
+    let proofs = [Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens];
+    let common = dice.chance(600).then(|| dice.one_of(&proofs));
     let numbered = (1_u64..).zip(NAMES).take(many);
     let mut lanes: Vec<World> = numbered
         .map(|(number, name)| {
             let mut dice = Dice::new(dice.draw());
-            let proof = dice.one_of(&[Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens]);
+            let proof = common.unwrap_or_else(|| dice.one_of(&proofs));
             let site = Site {
                 proof,
+                team: teams.map(|teams| dice.between(1, teams)),
                 lane: LaneId::of(name, proof.lane().provider(), None).unwrap(),
                 ..Site::of_chance(&mut dice)
             };

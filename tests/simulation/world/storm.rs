@@ -57,6 +57,7 @@ impl World {
             capacity: 100_000,
             lane: LaneId::IOS,
             proof: Proof::Certificate,
+            team: None,
             rate: 0,
         };
         let offers = (0_u32..).map(|number| (*ORIGIN + every * number, number));
