@@ -6,7 +6,9 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sterna::simulator::{Options, Provider};
@@ -316,6 +318,14 @@ fn two_hundred_apps_cost_what_they_are_used_for() {
             json!({"platform": 1, "token": [hex_token(number)], "message": "m", "app": app(number)})
         })
         .collect();
+    // One after another they need one connection, and another where a thread was late.
+    for one in &all {
+        daemon.push(&json!({"notifications": [one]}));
+        daemon.wait_idle();
+    }
+    let connections = used(&simulated, Provider::Apns);
+    eprintln!("{APPS} pushes in turn went on {connections} connections");
+    assert!(connections <= 5, "{connections}");
     for some in all.chunks(100) {
         let reply = daemon.push(&json!({"notifications": some}));
         assert_eq!(reply.accepted_ids().len(), some.len(), "{}", reply.text());
@@ -324,14 +334,113 @@ fn two_hundred_apps_cost_what_they_are_used_for() {
     let (threads, memory) = figures(&daemon);
     eprintln!("after a push to each: {threads} threads, {memory} KiB");
     for number in 0..APPS {
-        assert_eq!(succeeded(&daemon, &format!("{}/ios", app(number))), 1);
+        assert_eq!(succeeded(&daemon, &format!("{}/ios", app(number))), 2);
     }
     // One thread for each that was used, and some for callers.
     assert!(threads <= threads_of_one + APPS + 8, "{threads}");
-    assert_eq!(simulated.notes().len() as u64, APPS);
+    assert_eq!(simulated.notes().len() as u64, 2 * APPS);
 }
 
 const APPS: u64 = 200;
+
+/// On how many connections to that provider pushes went.
+fn used(simulated: &Simulated, provider: Provider) -> usize {
+    let notes = simulated.notes();
+    let notes = notes.iter().filter(|note| note.provider == provider);
+    let used: BTreeSet<_> = notes.map(|note| note.connection).collect();
+    used.len()
+}
+
+/// A push of that app to each platform, with that number, whose ends are waited for.
+fn push_to(daemon: &Daemon, app: &str, number: u64) {
+    let reply = daemon.push(&both(number, &json!({"app": app})));
+    assert_eq!(reply.accepted_ids().len(), 2, "{}", reply.text());
+    daemon.wait_idle();
+}
+
+#[test]
+fn apps_of_one_key_that_push_in_turn_use_one_connection_and_those_of_another_their_own() {
+    let simulated = Simulated::start();
+    let [_, other] = &simulated.simulator.credentials().signing_keys;
+    let site = Site::simulated(&simulated.simulator)
+        .with_app("shop", &simulated.simulator)
+        .with_app("news", &simulated.simulator)
+        .with_app("other", &simulated.simulator)
+        .with_text("apps.other.ios.token_auth_key_id", &other.id)
+        .with_text(
+            "apps.other.ios.token_auth_key_path",
+            other.path.to_str().unwrap(),
+        );
+    let daemon = site.start();
+    for number in 0..12 {
+        let app = ["default", "shop", "news"][usize::try_from(number % 3).unwrap()];
+        push_to(&daemon, app, number);
+        for provider in [Provider::Apns, Provider::Fcm] {
+            assert_eq!(used(&simulated, provider), 1, "{provider:?} {number}");
+        }
+    }
+    assert_eq!(simulated.simulator.connections(), 2);
+    push_to(&daemon, "other", 12);
+    push_to(&daemon, "shop", 13);
+    push_to(&daemon, "other", 14);
+    let notes = simulated.notes();
+    let of_number = |number: u64| {
+        let mut of = notes
+            .iter()
+            .filter(|it| it.device_token == hex_token(number));
+        of.next().unwrap().connection
+    };
+    assert_eq!(
+        (of_number(13), of_number(14)),
+        (of_number(0), of_number(12))
+    );
+    // Of one Google account are all.
+    let of_each = [Provider::Apns, Provider::Fcm].map(|provider| used(&simulated, provider));
+    assert_eq!(of_each, [2, 1]);
+    assert!(simulated.received().values().all(|times| *times == 1));
+}
+
+#[test]
+fn apps_of_one_key_that_push_at_the_same_time_have_a_connection_each() {
+    let slow = |options: &mut Options| options.faults.latency = Duration::from_secs(1);
+    let simulated = Simulated::with(slow);
+    let apps = ["shop", "news"];
+    let site = Site::simulated(&simulated.simulator);
+    let site = apps
+        .iter()
+        .fold(site, |site, app| site.with_app(app, &simulated.simulator));
+    let daemon = site.start();
+    let all = [(1, "default"), (2, "shop"), (3, "news")];
+    let all = all.map(|(number, app)| {
+        json!({"platform": 1, "token": [hex_token(number)], "message": "m", "app": app})
+    });
+    let reply = daemon.push(&json!({"notifications": all}));
+    assert_eq!(reply.accepted_ids().len(), 3, "{}", reply.text());
+    daemon.wait_idle();
+    assert_eq!(used(&simulated, Provider::Apns), 3);
+    assert!(simulated.received().values().all(|times| *times == 1));
+}
+
+/// Some of those that are cut are on their way from one lane to another.
+#[test]
+fn a_connection_that_is_cut_while_lanes_hand_it_on_loses_no_push_and_doubles_none() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with_app("shop", &simulated.simulator);
+    let daemon = site.start();
+    for number in 0..30 {
+        let app = if number % 2 == 0 { "default" } else { "shop" };
+        push_to(&daemon, app, number);
+        if number % 3 == 1 {
+            simulated.simulator.sever();
+        }
+    }
+    for lane in ["ios", "android", "shop/ios", "shop/android"] {
+        assert_eq!(succeeded(&daemon, lane), 15, "{lane}");
+    }
+    let received = simulated.received();
+    assert_eq!(received.len(), 60);
+    assert!(received.values().all(|times| *times == 1), "{received:?}");
+}
 
 /// The names of a daemon's threads.
 fn site_threads(daemon: &Daemon) -> Vec<String> {

@@ -33,6 +33,8 @@ type Notes = Arc<Mutex<Vec<Note>>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
     pub(crate) provider: Provider,
+    /// On which connection to that, counted from 0.
+    pub(crate) connection: u64,
     pub(crate) device_token: String,
     pub(crate) headers: BTreeMap<&'static str, String>,
     pub(crate) body: String,
@@ -47,6 +49,7 @@ impl From<&Receipt<'_>> for Note {
         let headers = receipt.headers.iter();
         Self {
             provider: receipt.provider,
+            connection: receipt.connection,
             device_token: receipt.device_token.to_owned(),
             headers: headers
                 .map(|(name, value)| (*name, (*value).to_owned()))
