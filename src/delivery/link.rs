@@ -96,7 +96,7 @@ pub(super) struct Parting {
     pub(super) only_target: Option<Target>,
     /// Its last requests had no answer.
     pub(super) was_silent: bool,
-    /// It was taken over from another lane, and has carried no answer since.
+    /// It was taken over from another lane and has ended, by no wish of ours, before an answer.
     pub(super) in_vain: bool,
     /// The number of the route by which it was tried whether its credential is taken.
     pub(super) candidate: Option<u64>,
@@ -376,20 +376,15 @@ impl<T: Transport> Link<T> {
         self.flush(now, ended);
         self.abandon("the connection was lost", now, ended);
         let why = self.session.retiring().unwrap_or("closed").to_owned();
+        let is_let_go = [IDLE, YIELDED, REPLACED, PUT_OFF, HELD].contains(&&*why);
         Parting {
-            failed: !(self.session.is_useful()
-                || self.session.is_refused()
-                || why == IDLE
-                || why == YIELDED
-                || why == REPLACED
-                || why == PUT_OFF
-                || why == HELD),
+            failed: !(self.session.is_useful() || self.session.is_refused() || is_let_go),
             peer: self.peer(),
             answered: self.session.answered(),
             stood: now.stood_since(self.begun.at),
             only_target: self.session.only_target(),
             was_silent: self.session.is_silent(),
-            in_vain: self.answers_before == Some(self.session.answered()),
+            in_vain: !is_let_go && self.answers_before == Some(self.session.answered()),
             candidate: self.is_candidate().then_some(self.begun.generation),
             why,
         }

@@ -1,6 +1,7 @@
 //! Connections that go from lane to lane.
 
 use super::*;
+use crate::delivery::link::REPLACED;
 use crate::delivery::pool::{ASKED_MAX, ConnectionPool};
 use crate::delivery::pool_key::{PoolKey, Speaker};
 use crate::net::tls::Stance;
@@ -256,6 +257,24 @@ fn one_that_ends_on_its_way_costs_no_push_and_the_next_is_opened() {
     lanes.push(2);
     assert_eq!(lanes.opened(), [1, 1, 0]);
     assert!(lanes.scenes[1].lane.crew().dial().may_take_over());
+}
+
+/// That says nothing of what others have.
+#[test]
+fn one_that_is_let_go_before_it_was_of_use_was_not_had_in_vain() {
+    for (why, may_take_over) in [(REPLACED, true), ("it ended", false)] {
+        let mut lanes = Lanes::of_one_key(2, ANSWERS);
+        lanes.push(0);
+        lanes.enqueue(1);
+        lanes.scenes[1].lane.holding().pause(lanes.scenes[1].now);
+        lanes.settle();
+        let present = lanes.scenes[1].desk.links.present.as_mut();
+        present.unwrap().session().retire(why);
+        lanes.pass(1, MILLI);
+        assert_eq!(lanes.open(), [0, 0]);
+        let dial = lanes.scenes[1].lane.crew().dial();
+        assert_eq!(dial.may_take_over(), may_take_over, "{why}");
+    }
 }
 
 #[test]
