@@ -1,6 +1,6 @@
 //! What a strict provider knows of the daemon's credentials, and what it says to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crate::coverage::Kind;
 use crate::ledger::Ledger;
 use crate::reply::{
-    EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, INVALID_AUTH_TOKEN, Reply, TOO_MANY_UPDATES,
+    EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, INVALID_AUTH_TOKEN, NOT_PERMITTED, Reply,
+    TOO_MANY_UPDATES,
 };
 
 /// The wall clock at the beginning.
@@ -42,8 +43,12 @@ pub(crate) struct Issuer {
     pub(crate) proof: Proof,
     origin: Instant,
     keys: BTreeMap<String, Key>,
-    /// Access tokens, and until when they are good.
-    access: BTreeMap<String, Instant>,
+    /// Access tokens, until when they are good, and of which account they are.
+    access: BTreeMap<String, (Instant, u64)>,
+    /// Keys, certificates or accounts that it does not know yet.
+    pub(crate) refused: BTreeSet<u64>,
+    /// The key of the route of each number.
+    pub(crate) keys_by_route: BTreeMap<u64, u64>,
     /// What the daemon has signed since the last look: the key's name and `iat`.
     pub(crate) signed: Arc<Mutex<Vec<(u64, u64)>>>,
     /// The auth token of each key as the daemon keeps it for its next process, sealed.
@@ -63,6 +68,8 @@ impl Issuer {
             origin,
             keys: BTreeMap::new(),
             access: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            keys_by_route: BTreeMap::new(),
             signed: Arc::default(),
             kept: Arc::default(),
             resumed: AtomicU64::new(0),
@@ -76,10 +83,17 @@ impl Issuer {
     }
 
     /// Issues an access token.
-    pub(crate) fn issue(&mut self, life: Duration, now: Instant) -> String {
+    pub(crate) fn issue(&mut self, key: u64, life: Duration, now: Instant) -> String {
         let token = format!("ya29.{}", self.access.len());
-        self.access.insert(format!("Bearer {token}"), now + life);
+        self.access
+            .insert(format!("Bearer {token}"), (now + life, key));
         token
+    }
+
+    /// Whether it refuses the certificate of a connection that is opened by that route.
+    pub(crate) fn refuses_certificate(&self, route: u64) -> bool {
+        let key = self.keys_by_route.get(&route);
+        self.proof == Proof::Certificate && key.is_some_and(|key| self.refused.contains(key))
     }
 
     /// What it has to say to a request's `authorization`; an error if the daemon made that up.
@@ -94,7 +108,8 @@ impl Issuer {
             (Proof::AuthTokens, Some(text)) => self.judge_auth_token(text, now),
             (Proof::AccessTokens, Some(text)) => match self.access.get(text) {
                 None => Err("an access token that was never issued"),
-                Some(until) => Ok((now >= *until).then_some(EXPIRED_ACCESS_TOKEN)),
+                Some((_, key)) if self.refused.contains(key) => Ok(Some(NOT_PERMITTED)),
+                Some((until, _)) => Ok((now >= *until).then_some(EXPIRED_ACCESS_TOKEN)),
             },
             (_, None) => Err("no credential"),
         }
@@ -117,6 +132,9 @@ impl Issuer {
         }
         if unix > issued_at + AUTH_TOKEN_LIFE {
             return Ok(Some(EXPIRED_AUTH_TOKEN));
+        }
+        if key.parse().is_ok_and(|key| self.refused.contains(&key)) {
+            return Ok(Some(INVALID_AUTH_TOKEN));
         }
         let key = self.keys.entry(key.to_owned()).or_default();
         if key.taken.contains(&iat) {

@@ -11,6 +11,8 @@ mod life;
 mod pace;
 mod record;
 mod rest;
+mod restarted;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub(crate) use life::life_of;
 use pace::Pace;
 use record::{FREE_REFUSALS, Record};
 use rest::Rest;
+use trial::Trial;
 
 /// A provider can ask the lane as a whole to wait for so long.
 const LANE_WAIT_MAX: Duration = Duration::from_secs(300);
@@ -80,6 +83,8 @@ pub(crate) struct Ledger {
     pub(crate) stopped: bool,
     pub(crate) hold: Hold,
     pub(crate) pace: Pace,
+    /// Of a new credential.
+    pub(crate) trial: Trial,
     /// By link: the number of its route.
     generations: Vec<u64>,
     /// When the provider asked the lane to wait, and until when.
@@ -114,6 +119,7 @@ impl Ledger {
             pace: Pace::new(rate, origin),
             hold: Hold::new(FIRST_PROBE),
             generations: Vec::new(),
+            trial: Trial::default(),
             slowed: None,
             rest: Rest::default(),
             started: origin,
@@ -171,6 +177,11 @@ impl Ledger {
         let record = &self.records[&push];
         let sent = record.sent.filter(|_| record.flight == Some(flight))?;
         Some(sent.duration_since(record.accepted.at.monotonic))
+    }
+
+    /// The number of the route that a connection was opened by.
+    pub(crate) fn generation_of(&self, link: usize) -> u64 {
+        self.generations[link]
     }
 
     fn generation(&self, link: Option<(usize, u32)>) -> u64 {
@@ -258,6 +269,8 @@ impl Ledger {
             Some(_) => self.coverage.count(Kind::ResentElsewhere),
             None => {}
         }
+        let in_use = self.hold.generation();
+        faults.extend(self.trial.sent(push, self.generations[link], in_use));
         faults.extend(self.hold.sent(push, now));
         faults.extend(self.pace.sent(now));
         if self.rest.rests(now) || self.lane.rests(now) {
@@ -287,6 +300,13 @@ impl Ledger {
         };
         let flight = record.flight.take();
         record.flown = Some(now);
+        let by = flight.map_or(0, |(link, _)| self.generations[link]);
+        if self.trial.ended(by, fate) {
+            record.unknown += u32::from(fate == Fate::Unknown);
+            record.spare();
+            (record.refused_on, record.not_before) = (None, None);
+            return;
+        }
         let is_proved = self.lane.holding().is_proved(now);
         let fate = fate.believed(self.limits.resend_unknown, is_proved);
         record.last = Some(fate);
@@ -547,31 +567,6 @@ impl Ledger {
         for push in late {
             self.violate(now, format!("push {push} waits though its time has passed"));
         }
-    }
-
-    /// Another process begins, which knows of its pushes how far they have come and how long they
-    /// wait. Returns those that are not settled.
-    pub(crate) fn restarted(&mut self, lane: &Arc<Lane>, rate: u32, now: Instant) -> BTreeSet<u64> {
-        self.tell(now, 9, || "another process".to_owned());
-        self.lane = Arc::clone(lane);
-        self.stopped = false;
-        self.hold = Hold::new(FIRST_PROBE);
-        self.pace = Pace::new(rate, now);
-        self.slowed = None;
-        self.rest = Rest::default();
-        self.started = now;
-        self.moved = Some(now);
-        let mut outstanding = BTreeSet::new();
-        let mut in_flight = Vec::new();
-        for (push, record) in self.records.iter_mut().filter(|(_, it)| !it.settled) {
-            outstanding.insert(*push);
-            in_flight.extend(record.flight.map(|_| *push));
-            record.refused_on = None;
-        }
-        for push in in_flight {
-            self.violate(now, format!("push {push} is in flight over a restart"));
-        }
-        outstanding
     }
 
     /// What must be true at the end.

@@ -43,6 +43,7 @@ use std::thread;
 use std::time::Duration;
 
 use coverage::{Coverage, Kind};
+use issuer::Proof;
 use reply::Plan;
 use world::poison::Traffic;
 use world::{Report, World};
@@ -304,6 +305,39 @@ fn beside_each(
             panic!(
                 "{traffic:?} beside {plan:?}: {:?}; {found:?}, and another waited {:?}",
                 report.violations, report.slowest
+            );
+        }
+    });
+}
+
+/// Whether the new one is good or refused for two minutes, and whether the daemon ends and begins
+/// anew meanwhile: what must be true of each push is what the ledger looks after.
+#[test]
+fn a_new_credential_is_tried_by_one_push_at_a_time_and_costs_none() {
+    let proofs = [Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens];
+    let ways = [false, true].map(|refused| [false, true].map(|restarted| (refused, restarted)));
+    let ways: Vec<_> = ways.into_iter().flatten().collect();
+    let all = proofs.len() * ways.len();
+    each(1..2 * all as u64 + 1, |seed| {
+        let nth = usize::try_from(seed).unwrap() % all;
+        let (proof, way) = (proofs[nth % proofs.len()], ways[nth / proofs.len()]);
+        let world = |traced| World::of_rotation(seed, proof, way, traced);
+        let report = world(false).run();
+        let [tried, refused, used] = report.trials;
+        let taken = report.coverage.of(Kind::Succeeded);
+        let is_right = report.violations.is_empty()
+            && (taken, used) == (report.pushes, 1)
+            && (refused > 1) == way.0
+            && tried == refused + 1
+            && report.slowest <= Duration::from_secs(5);
+        if !is_right {
+            for line in world(true).run().trace {
+                eprintln!("{line}");
+            }
+            let (violations, pushes, slowest) = (report.violations, report.pushes, report.slowest);
+            panic!(
+                "seed {seed}, {proof:?}, {way:?}: {violations:?}; {taken} of {pushes} taken, \
+                 {tried} tried, {refused} refused, {used} used; one waited {slowest:?}"
             );
         }
     });

@@ -100,7 +100,13 @@ impl Peer {
             peer.later(now + dice.millis(0, 3000), Todo::Trouble(trouble));
         }
         let fresh = dice.between(0, 999);
-        if fresh < troubled / 8 {
+        let route = net.ledger.generation_of(link);
+        if net.issuer.refuses_certificate(route) {
+            net.ledger.coverage.count(Kind::GoAwayForSettings);
+            let goaway = frames::goaway(0, 0, goaway_text(is_fcm));
+            net.send(link, &goaway, now);
+            peer.later(now, Todo::Close(Ending::Eof));
+        } else if fresh < troubled / 8 {
             net.ledger.coverage.count(Kind::EndBeforeSettings);
             peer.later(now, Todo::Close(dice_ending(&mut net.dice)));
         } else if fresh < troubled / 4 {

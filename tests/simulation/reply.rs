@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 use crate::net::Ending;
 pub(crate) use table::{
     APNS_STOPPING, EXPIRED_ACCESS_TOKEN, EXPIRED_AUTH_TOKEN, FCM_STOPPING, INVALID_AUTH_TOKEN,
-    TOO_MANY_UPDATES,
+    NOT_PERMITTED, TOO_MANY_UPDATES,
 };
 
 /// Least wait after an answer of FCM that asks for a back-off.

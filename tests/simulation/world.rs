@@ -2,11 +2,13 @@
 
 mod acts;
 pub(crate) mod alarms;
+mod dialling;
 mod keeper;
 mod machine;
 pub(crate) mod poison;
 pub(crate) mod process;
 mod restart;
+pub(crate) mod rotation;
 mod said;
 mod scheduled;
 mod sharing;
@@ -39,6 +41,7 @@ use crate::site::Site;
 use alarms::Reasons;
 use keeper::Keeper;
 use machine::Machine;
+use rotation::Rotation;
 use scheduled::Schedule;
 
 /// Rounds of one thread at one point in time, after which it is taken for a busy loop: more than
@@ -73,6 +76,8 @@ pub(crate) struct Report {
     /// The longest that a push waited which was not poison, from its acceptance or the last start
     /// until it was taken.
     pub(crate) slowest: Duration,
+    /// New credentials: how often one was tried, in vain, and how many came into use.
+    pub(crate) trials: [u64; 3],
 }
 
 pub(crate) struct World {
@@ -93,6 +98,8 @@ pub(crate) struct World {
     peers: Vec<Peer>,
     acts: Script,
     scheduled: Schedule,
+    /// In a world in which a new credential is tried beside the one in use.
+    rotation: Option<Rotation>,
     next_id: u64,
     /// Of its pushes.
     first_id: u64,
@@ -187,6 +194,7 @@ impl World {
             peers: Vec::new(),
             acts,
             scheduled: Schedule::default(),
+            rotation: None,
             next_id: 1,
             first_id: 1,
             troubled: 0,
@@ -452,6 +460,7 @@ impl World {
                 }
             }
         }
+        self.look_at_credential();
         let net = &mut *self.net.borrow_mut();
         net.issuer.check_signed(now, &mut net.ledger);
         if self.lane.holding().is_refused() {
@@ -486,41 +495,6 @@ impl World {
         transports.for_each(|transport| transport.look_at_output(self.now));
         seat.rests_until = Some(self.now + RESTART_AFTER);
         seat.desk.recover("a trap", moment);
-    }
-
-    /// A thread opens a connection.
-    fn dial(&mut self, index: usize) {
-        let now = self.now;
-        let net = &mut *self.net.borrow_mut();
-        let is_well = |link: &Link| link.seat == index && !link.dropped && !link.wire.is_lost();
-        if net.links.iter().any(is_well) {
-            let what = format!("thread {index} dials, and its connection is well");
-            net.ledger.violate(now, what);
-        }
-        let ends_as = if now < self.outage_until || net.dice.chance(self.troubled / 4) {
-            net.ledger.coverage.count(Kind::DialRefused);
-            Dialled::Refused
-        } else {
-            Dialled::Connected
-        };
-        let slow = net.dice.chance(self.troubled / 8);
-        let wait = if slow {
-            net.dice.millis(5000, 20_000)
-        } else {
-            net.dice.millis(1, 500)
-        };
-        if slow {
-            net.ledger.coverage.count(Kind::DialSlow);
-        }
-        net.ledger.tell(now, 3, || {
-            format!("thread {index} dials: {ends_as:?} in {wait:?}")
-        });
-        self.seats[index].dialling = Some(Dialling {
-            until: now + wait,
-            ends_as,
-            generation: self.present_route.current().0,
-            speaker: self.site.speaker(self.key),
-        });
     }
 
     fn read_logs(net: &Rc<RefCell<Net>>, desk: &mut Desk<SimulatedTransport>, moment: Moment) {
@@ -575,6 +549,7 @@ impl World {
             lasted: self.now.duration_since(self.origin),
             busiest: self.busiest,
             slowest: ledger.slowest,
+            trials: [ledger.trial.tried, ledger.trial.refused, ledger.trial.used],
         }
     }
 }

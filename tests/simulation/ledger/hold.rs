@@ -168,6 +168,11 @@ impl Hold {
         self.refused.is_some()
     }
 
+    /// The number of the route in use.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// A request goes out; what is wrong with that.
     pub(crate) fn sent(&mut self, push: u64, now: Instant) -> Option<&'static str> {
         if self.paused {

@@ -80,7 +80,7 @@ pub(super) const FCM_REFUSALS: &[Reply] = &[
     code(403, "SENDER_ID_MISMATCH", Class::Final),
     code(401, "THIRD_PARTY_AUTH_ERROR", Class::Final),
     code(400, "SOMETHING_NEW", Class::Final),
-    info(403, "IAM_PERMISSION_DENIED", Class::Held),
+    NOT_PERMITTED,
     info(403, "SERVICE_DISABLED", Class::Held),
     info(401, "ACCESS_TOKEN_TYPE_UNSUPPORTED", Class::Held),
     page(404, Class::Held),
@@ -102,6 +102,9 @@ pub(super) const FCM_RETRIED: &[Reply] = &[
 
 /// To an access token whose time is over.
 pub(crate) const EXPIRED_ACCESS_TOKEN: Reply = info(401, "ACCESS_TOKEN_EXPIRED", Class::Once);
+
+/// To an account that may not push for the project.
+pub(crate) const NOT_PERMITTED: Reply = info(403, "IAM_PERMISSION_DENIED", Class::Held);
 
 /// Whatever APNs says of credential and topic: what may be about one push all the same.
 pub(crate) const APNS_STOPPING: &[Reply] = &[

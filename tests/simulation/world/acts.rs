@@ -109,6 +109,7 @@ impl World {
                 }
                 net.used_up_until = None;
                 net.poison.clear();
+                net.issuer.refused.clear();
                 self.seen_until_healed = net.ledger.requests;
                 self.digest_until_healed = net.ledger.digest;
                 self.lane.resume();

@@ -76,6 +76,9 @@ impl World {
 
     /// Another credential.
     pub(super) fn replace_route(&mut self) {
+        if self.try_new_credential() {
+            return;
+        }
         self.count(Kind::RouteReplaced);
         let (generation, _) = self.present_route.current();
         self.key += 1;
@@ -139,7 +142,7 @@ impl World {
             tokens.failed(class, "no access token", retry_after, since, moment);
         } else {
             let life = Duration::from_secs(net.dice.one_of(&[20, 120, 3600]));
-            let token = net.issuer.issue(life, since);
+            let token = net.issuer.issue(self.key_in_use(), life, since);
             net.ledger.coverage.count(Kind::AccessTokenIssued);
             net.ledger
                 .tell(self.now, 6, || format!("access token {token} for {life:?}"));

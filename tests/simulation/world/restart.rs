@@ -49,7 +49,7 @@ impl World {
         self.lane.set_stream_limit(net.pusher_max);
         self.machine.limit().join(&self.lane);
         self.called = Called::of(&self.lane);
-        let route = site.route(self.key, &net.issuer, moment);
+        let route = site.route(self.key_in_use(), &net.issuer, moment);
         self.present_route = PresentRoute::new(&self.lane, route);
         let kept = net.issuer.take_resumed();
         (0..kept).for_each(|_| net.ledger.coverage.count(Kind::AuthTokenKept));
@@ -95,6 +95,7 @@ impl World {
             }
         }
         drop(net);
+        self.go_on_trying();
         self.seats = (0..site.threads).map(|seat| self.seat(seat)).collect();
         for (room, fresh) in rooms {
             self.lane.enqueue(room, fresh);
