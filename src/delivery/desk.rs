@@ -262,6 +262,9 @@ impl<T: Transport> Desk<T> {
                     credentials.report(self.lane.id(), trouble, used, now);
                 }
             }
+            if link.session().take_wants_fresh() && !link.is_candidate() {
+                self.lane.crew().dial().wants_fresh();
+            }
             if link.newly_settled(now.monotonic) && !link.is_candidate() {
                 self.lane.crew().dial().settled();
             }

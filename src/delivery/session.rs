@@ -84,6 +84,8 @@ pub struct Session {
     is_on_trial: bool,
     /// Another lane had the connection before.
     has_moved: bool,
+    /// An answer has asked for another connection, and it was not told.
+    wants_fresh: bool,
     connection: ConnectionId,
     /// The provider has acknowledged our SETTINGS.
     settings_acknowledged: bool,
@@ -120,6 +122,7 @@ impl Session {
             generation: 0,
             is_on_trial: false,
             has_moved: false,
+            wants_fresh: false,
             settings_acknowledged: false,
             credential_number: 0,
         }
@@ -525,6 +528,7 @@ impl Session {
         }
         if again.is_some_and(|again| again.close_connection) {
             self.retire(format!("{status} {}", answer.reason));
+            self.wants_fresh = true;
         } else {
             self.useful = true;
         }

@@ -38,7 +38,7 @@ pub enum Permit {
 
 /// A lane's dialling state.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent facts")]
 pub struct Dial {
     connecting: bool,
     /// The connection that was opened last has not shown yet what it is good for.
@@ -56,6 +56,8 @@ pub struct Dial {
     ping_complaints: u32,
     /// The last connection that was another lane's ended before it was of use.
     took_over_in_vain: bool,
+    /// An answer has asked for a fresh connection.
+    wants_fresh: bool,
 }
 
 impl Dial {
@@ -89,6 +91,7 @@ impl Dial {
     /// have one stream, and a lane that did not wait for more would open all that it may.
     pub fn succeeded(&mut self) {
         self.connecting = false;
+        self.wants_fresh = false;
         self.unsettled = true;
         self.not_before = None;
     }
@@ -113,7 +116,13 @@ impl Dial {
     /// Whether the next connection may be another lane's: it must not end by what has ended this
     /// lane's own.
     pub fn may_take_over(&self) -> bool {
-        self.failures == 0 && !self.is_wary && !self.took_over_in_vain
+        self.failures == 0 && !self.is_wary && !self.took_over_in_vain && !self.wants_fresh
+    }
+
+    /// What was answered may come of the connection's age: the next is opened, as another lane's
+    /// may be as old.
+    pub fn wants_fresh(&mut self) {
+        self.wants_fresh = true;
     }
 
     /// A connection that was another lane's has ended before it was of use: the next is opened.

@@ -29,6 +29,8 @@ enum Manners {
     Refuses,
     /// For the credential.
     Forbids,
+    /// For the credential, as a connection does that is older than the team's app.
+    IsOld,
     /// For good.
     IsSilent,
 }
@@ -152,6 +154,11 @@ impl Transport for Kind {
                     }
                     Manners::Forbids => {
                         let body: &[u8] = br#"{"reason":"Forbidden"}"#;
+                        let sent = self.provider.send_response(stream, 403, &[], Some(body));
+                        sent.unwrap();
+                    }
+                    Manners::IsOld => {
+                        let body: &[u8] = br#"{"reason":"InvalidProviderToken"}"#;
                         let sent = self.provider.send_response(stream, 403, &[], Some(body));
                         sent.unwrap();
                     }

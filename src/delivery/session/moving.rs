@@ -41,6 +41,11 @@ impl Session {
         self.has_moved = true;
     }
 
+    /// True once, when an answer has asked for the connection to be closed: for a fresh one.
+    pub fn take_wants_fresh(&mut self) -> bool {
+        std::mem::take(&mut self.wants_fresh)
+    }
+
     /// Whether what is said of the credential now can be about one of this lane's pushes.
     pub(super) fn has_spoken(&self) -> bool {
         !self.has_moved || self.carried != Carried::Nothing

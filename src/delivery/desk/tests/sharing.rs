@@ -289,6 +289,28 @@ fn a_lane_whose_connections_fail_asks_for_none_of_another() {
     assert_eq!((lanes.opened(), lanes.open()), (vec![1, 1], vec![1, 1]));
 }
 
+/// Those of others may be as old.
+#[test]
+fn what_asks_for_a_fresh_connection_has_one_that_the_lane_opens() {
+    let mut lanes = Lanes::of_one_key(3, |_, nth| match nth {
+        0 => Manners::Answers,
+        _ => Manners::IsOld,
+    });
+    lanes.push(0);
+    let room = lanes.scenes[1].lane.room().reserve(1).unwrap();
+    let bulk = fixture::bulk_pushes(9, 1, lanes.scenes[1].now);
+    lanes.scenes[1].lane.enqueue(room, bulk);
+    lanes.pass(1, MILLI);
+    assert_eq!(lanes.open(), [1, 1, 0]);
+    lanes.push(2);
+    assert_eq!(
+        (lanes.opened(), lanes.open()),
+        (vec![1, 1, 1], vec![1, 0, 1])
+    );
+    assert_eq!(lanes.scenes[2].lane.stats().figures().push_success, 1);
+    assert!(!lanes.scenes[2].lane.holding().is_held());
+}
+
 /// Whose transactional pushes it must not hold up.
 #[test]
 fn a_campaign_takes_no_connection_of_another_lane() {
