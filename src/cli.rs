@@ -4,6 +4,7 @@
 //! what kind they are.
 
 mod args;
+mod bar;
 mod check;
 mod demo;
 mod exit;
@@ -13,6 +14,9 @@ mod recover;
 mod reload;
 mod serve;
 mod simulate;
+mod since;
+mod token_format;
+mod tokens;
 
 pub use exit::ExitCode;
 
@@ -68,6 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Man(man)) => manual::pages(&man),
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Recover(asked)) => recover::run(&asked),
+        Some(Command::Tokens(asked)) => tokens::run(&asked),
         Some(Command::Reload(asked)) => reload::run(&asked),
     }
 }

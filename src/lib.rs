@@ -46,7 +46,8 @@
 //! - [`oauth`]: Google's credentials, and their access tokens, refreshed ahead of their expiry.
 //! - [`http2`]: one HTTP/2 connection of either role: bytes to events and back.
 //! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
-//! - [`recover`]: push logs read back, for the pushes in them that have no outcome.
+//! - [`recover`]: push logs read back, for the pushes in them that have no outcome, and for the
+//!   device tokens that they call dead.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`count`]: numbers of things, in words for the operator. [`texts`]: cut, escaped,
@@ -71,7 +72,7 @@
 //!   was not synced, tears writes, fails and fills up. Its records, its index and its recovery are
 //!   pure.
 //! - `provider`, `push`, `config` but for its loader, `delivery::{policy, session, desk}`, the
-//!   request parser and `recover` but for its `files` do no I/O and read no clock. Time and random
+//!   request parser and `recover` but for its files do no I/O and read no clock. Time and random
 //!   numbers are arguments.
 //! - `simulator` never sees `provider`: a wrong constant cannot agree with itself.
 //! - Nobody knows `cli`, and only `cli` knows `daemon`.

@@ -257,6 +257,17 @@ impl TokenEffect {
     }
 }
 
+/// What a past line of a push log says of its device token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastWord {
+    /// The provider's word for it.
+    pub reason: &'static str,
+    /// What that means for the device token: [`TokenEffect::Suspect`] or [`TokenEffect::Dead`].
+    pub token: TokenEffect,
+    /// Since when the device token is dead, in milliseconds since the Unix epoch, if the line says.
+    pub gone_since_ms: Option<u64>,
+}
+
 /// One line of a provider's answer table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -402,8 +413,7 @@ impl Row {
     /// What it points to if most answers are this: also of a refusal that is not about the device
     /// token, where the provider has one word for both.
     pub fn token_alarm(&self) -> Option<&'static TokenAlarm> {
-        let mut all = apns::TOKEN_ALARMS.iter().chain(fcm::TOKEN_ALARMS);
-        all.find(|alarm| alarm.advice.reason == self.reason)
+        token_alarm(self.reason)
     }
 
     /// The time by the provider's clock, if this row is about the credential.
@@ -433,6 +443,12 @@ impl Row {
             ..Self::refused(status, reason, meaning)
         }
     }
+}
+
+/// What it points to if most answers are this word of a provider's, if it may be about tokens.
+pub fn token_alarm(reason: &str) -> Option<&'static TokenAlarm> {
+    let mut all = apns::TOKEN_ALARMS.iter().chain(fcm::TOKEN_ALARMS);
+    all.find(|alarm| alarm.advice.reason == reason)
 }
 
 /// Who has broadcast channels.

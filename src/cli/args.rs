@@ -11,6 +11,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
 
 use super::manual::beside;
+use super::since::parse_since;
+use super::token_format::TokenFormat;
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 
@@ -89,6 +91,13 @@ pub(super) enum Command {
         after_help = beside::ending("sterna-recover"),
     )]
     Recover(Recover),
+    /// List the device tokens that push logs call dead
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = beside::examples("sterna-tokens"),
+        after_help = beside::ending("sterna-tokens"),
+    )]
+    Tokens(ScreenTokens),
     /// Say all that is wrong with a configuration, and with what it names
     #[command(
         help_template = COMMAND_HELP,
@@ -396,6 +405,34 @@ pub(super) struct Recover {
     /// File that outcomes are appended to [default: the last log]
     #[arg(long, value_name = "FILE", requires = "logs")]
     pub(super) outcomes: Option<PathBuf>,
+}
+
+/// Which tokens are listed, and how.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ScreenTokens {
+    /// Push logs, Gaurun's or Sterna's, plain or gzipped
+    #[arg(value_name = "LOG", required = true)]
+    pub(super) logs: Vec<PathBuf>,
+    /// Pass over refusals before that
+    #[arg(
+        help = "Pass over refusals before then (36h, 7d, 2026-11-22, 2026-11-22T08:00Z)",
+        long, value_name = "TIME",
+        value_parser = parse_since,
+    )]
+    pub(super) since: Option<u64>,
+    /// How they are printed
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "csv",
+        hide_possible_values = true
+    )]
+    #[arg(help = "csv (RFC 4180), jsonl, or sql, for a table dead_tokens")]
+    pub(super) format: TokenFormat,
+    /// List the doubtful ones instead
+    #[arg(long)]
+    pub(super) suspects: bool,
 }
 
 /// A number of seconds, or of what the letter after it says.

@@ -1,6 +1,5 @@
 //! `sterna recover`: sends what was accepted and never settled, as the journal or a push log says.
 
-mod bar;
 mod figures;
 mod journal;
 mod logs;
@@ -12,8 +11,9 @@ use std::io::{self, Write};
 use super::args::Recover;
 use super::{ExitCode, complain, report};
 use crate::config::{Config, Environment, Overrides};
+use crate::count::grouped;
 use crate::daemon::{Resent, Unreadable};
-use figures::{Figures, grouped};
+use figures::Figures;
 
 /// Finds what is outstanding, tells it, and sends it.
 pub(super) fn run(asked: &Recover) -> ExitCode {

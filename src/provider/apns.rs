@@ -16,6 +16,7 @@ mod channels;
 mod head;
 mod live_activity;
 mod object;
+mod past;
 mod payload;
 mod push_type;
 mod signing_key;
@@ -43,7 +44,7 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, PastWord, Pings, Row, Site, Targets, Unused, Vendor,
 };
 use crate::push::{
     Accepted, ChannelUpdate, Content, Envelope, Native, Notification, PushType, TargetKind,
@@ -123,6 +124,14 @@ impl Vendor for Apns {
 
     fn check_device_token(&self, token: &str) -> Result<(), &'static str> {
         check_device_token(token)
+    }
+
+    fn folded_token<'a>(&self, token: &'a str) -> Cow<'a, str> {
+        if token.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(token.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(token)
+        }
     }
 
     fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>> {
@@ -212,6 +221,10 @@ impl Vendor for Apns {
         } else {
             answer::of_other_topic(answer, envelope.has_own_topic)
         }
+    }
+
+    fn past_word(&self, reason: &str, error: &str) -> Option<PastWord> {
+        past::past_word(reason, error)
     }
 
     fn goaway(&self, said: &[u8]) -> Option<&'static Row> {

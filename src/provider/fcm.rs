@@ -11,6 +11,7 @@ mod common;
 mod fields;
 mod given;
 mod message;
+mod past;
 pub mod schema;
 mod target;
 mod text;
@@ -30,7 +31,7 @@ use crate::moment::Moment;
 use crate::provider::said::SaidValue;
 use crate::provider::shared::note_lifetime;
 use crate::provider::{
-    Advice, Answer, AnswerHead, Built, Fault, Pings, Row, Site, Targets, Unused, Vendor,
+    Advice, Answer, AnswerHead, Built, Fault, PastWord, Pings, Row, Site, Targets, Unused, Vendor,
 };
 use crate::push::{Envelope, Native, Notification, TargetKind};
 
@@ -103,6 +104,10 @@ impl Vendor for Fcm {
         check_device_token(token)
     }
 
+    fn folded_token<'a>(&self, token: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(token)
+    }
+
     fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>> {
         check_target(kind, text)
     }
@@ -153,6 +158,10 @@ impl Vendor for Fcm {
             TargetKind::DeviceToken | TargetKind::Fid => answer,
             TargetKind::Topic | TargetKind::Condition | TargetKind::Channel => answer.of_no_token(),
         }
+    }
+
+    fn past_word(&self, reason: &str, error: &str) -> Option<PastWord> {
+        past::past_word(reason, error)
     }
 
     fn goaway(&self, _: &[u8]) -> Option<&'static Row> {

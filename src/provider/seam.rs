@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Advice, Answer, AnswerHead, Row};
+use super::{Advice, Answer, AnswerHead, PastWord, Row};
 use crate::moment::Moment;
 use crate::push::{
     Accepted, ChannelUpdate, Content, Envelope, HEAD_FIELDS_MAX, LaneId, Native, Notification,
@@ -21,6 +21,9 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// Says why a device token cannot be sent to, if so.
     fn check_device_token(&self, token: &str) -> Result<(), &'static str>;
+
+    /// The spelling by which two device tokens are the same one.
+    fn folded_token<'a>(&self, token: &'a str) -> Cow<'a, str>;
 
     /// Says why a text cannot be a target of that kind, if so.
     fn check_target(&self, kind: TargetKind, text: &str) -> Result<(), Cow<'static, str>>;
@@ -69,6 +72,10 @@ pub trait Vendor: fmt::Debug + Send + Sync {
     /// The answer as it concerns a push of that envelope: what is said of something that its caller
     /// gave says nothing of the lane, and no topic is a dead device token.
     fn about(&self, envelope: &Envelope, answer: Answer) -> Answer;
+
+    /// What `reason` and `error` of a failed push's log line say of its device token, where no
+    /// `token_is` does: in Gaurun's lines, and in ours of the time before it.
+    fn past_word(&self, reason: &str, error: &str) -> Option<PastWord>;
 
     /// The row of what a GOAWAY's debug data says, if it has a known reason.
     fn goaway(&self, said: &[u8]) -> Option<&'static Row>;

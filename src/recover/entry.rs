@@ -100,9 +100,7 @@ pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged
     let at = times.read(&raw.time);
     let error = raw.level == "error";
     let what = match &*raw.kind {
-        // Of another program, as far as can be told: every line of a push log says when it was
-        // written, in Gaurun's way.
-        kind if at.is_none() && !KINDS.contains(&kind) => return Err(Damaged),
+        kind if is_foreign(kind, at) => return Err(Damaged),
         "accepted-push" => What::Accepted(Box::new(outstanding(&raw, at)?)),
         "succeeded-push" => What::Outcome(outcome(&raw, false)?),
         "failed-push" => What::Outcome(outcome(&raw, true)?),
@@ -110,6 +108,12 @@ pub(super) fn read(line: &[u8], times: &mut TimeReader) -> Result<Entry, Damaged
         _ => What::Other { error },
     };
     Ok(Entry { at, what })
+}
+
+/// Whether a line of that type is of another program, as far as can be told: every line of a push
+/// log says when it was written, in Gaurun's way.
+pub(super) fn is_foreign(kind: &str, at: Option<When>) -> bool {
+    at.is_none() && !KINDS.contains(&kind)
 }
 
 /// The whole line at the end of one that was cut off without its newline: the process died in it,

@@ -2,8 +2,6 @@
 //!
 //! Pure: no file, no clock.
 
-use serde::Deserialize;
-
 /// A form that a push log may be in and that is not read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ForeignForm {
@@ -20,42 +18,11 @@ impl ForeignForm {
         found.map(|(_, form)| *form)
     }
 
-    /// The form that wraps each line of a log into another one, if this line is of such.
-    pub(super) fn of_line(line: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Wrapped<'a> {
-            Docker {
-                #[serde(borrow, rename = "log")]
-                _log: std::borrow::Cow<'a, str>,
-                #[serde(borrow, rename = "stream")]
-                _stream: std::borrow::Cow<'a, str>,
-            },
-            Systemd {
-                #[serde(rename = "MESSAGE")]
-                _message: serde_json::Value,
-            },
-        }
-        match serde_json::from_slice(line).ok()? {
-            Wrapped::Docker { .. } => Some(DOCKER),
-            Wrapped::Systemd { .. } => Some(SYSTEMD),
-        }
-    }
-
     /// The command, of that file.
     pub(super) fn command(self, file: &str) -> Option<String> {
         Some(format!("{} {file} > {file}.log", self.unpack?))
     }
 }
-
-const DOCKER: ForeignForm = ForeignForm {
-    what: "lines that Docker has wrapped",
-    unpack: Some("jq -j .log"),
-};
-const SYSTEMD: ForeignForm = ForeignForm {
-    what: "lines that systemd's journal has wrapped",
-    unpack: Some("jq -r .MESSAGE"),
-};
 
 /// What files of each form begin with.
 static BY_HEAD: [(&[u8], ForeignForm); 8] = [

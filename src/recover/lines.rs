@@ -1,6 +1,9 @@
 //! The lines of a log, of bounded length.
 
 use std::io::{self, BufRead};
+use std::mem;
+
+use memchr::memchr;
 
 /// Our limit: bytes of a line. Gaurun takes texts of any length, and logs them twice for every
 /// device token; no provider takes a push of a thousandth of this.
@@ -24,8 +27,11 @@ pub(super) enum NextLine<'a> {
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     input: R,
+    /// The line, if it did not come in one piece.
     line: Vec<u8>,
     most: usize,
+    /// Bytes of the input that are the line which was given out last.
+    given: usize,
 }
 
 impl<R: BufRead> Lines<R> {
@@ -35,6 +41,7 @@ impl<R: BufRead> Lines<R> {
             input,
             line: Vec::new(),
             most,
+            given: 0,
         }
     }
 
@@ -44,6 +51,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// Those of reading; what was read of the line is lost then.
     pub(super) fn next(&mut self) -> io::Result<NextLine<'_>> {
+        self.input.consume(mem::take(&mut self.given));
         self.line.clear();
         self.line.shrink_to(KEPT);
         let mut seen = 0_usize;
@@ -53,7 +61,13 @@ impl<R: BufRead> Lines<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let end = found.iter().position(|&byte| byte == b'\n');
+            let end = memchr(b'\n', found);
+            if let Some(end) = end.filter(|end| seen == 0 && *end <= self.most) {
+                self.given = end + 1;
+                // It is there, so that nothing is read.
+                let found = self.input.fill_buf()?;
+                return Ok(NextLine::Line(found.get(..end).unwrap_or_default()));
+            }
             let part = found.get(..end.unwrap_or(found.len())).unwrap_or_default();
             let is_over = found.is_empty();
             seen = seen.saturating_add(part.len());

@@ -2,6 +2,7 @@
 
 mod apps;
 mod folding;
+mod tokens;
 mod world;
 
 use std::fs;

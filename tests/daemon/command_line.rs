@@ -327,7 +327,9 @@ fn man_pages_and_completions_name_every_subcommand_and_flag() {
         .iter()
         .map(|shell| String::from_utf8(sterna(&["completions", shell]).stdout).unwrap())
         .collect();
-    let subcommands = ["serve", "simulate", "demo", "recover", "check", "explain"];
+    let subcommands = [
+        "serve", "simulate", "demo", "recover", "tokens", "check", "explain",
+    ];
     for name in subcommands {
         assert!(page("sterna.1").contains(name), "{name}");
         let man = page(&format!("sterna-{name}.1")).replace('\\', "");

@@ -96,6 +96,18 @@ struct Scene {
     printed: String,
 }
 
+/// A site's table of devices, with these rows.
+pub(crate) fn database(path: &Path, rows: &str) {
+    let create = "CREATE TABLE devices (id INTEGER PRIMARY KEY, platform TEXT, token TEXT, \
+                  registered_at INTEGER);";
+    let mut sqlite = Command::new("sqlite3");
+    let output = run({
+        sqlite.arg(path).arg(format!("{create}{rows}"));
+        sqlite
+    });
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// What serves until it is ended.
 struct Serving {
     daemon: Daemon,
@@ -170,6 +182,7 @@ impl Scene {
         let mut packed = GzEncoder::new(file, Compression::fast());
         writeln!(packed, "{accepted}").unwrap();
         packed.finish().unwrap();
+        database(&path("site.db"), "");
         for directory in ["bin", "target/release"] {
             fs::create_dir_all(path(directory)).unwrap();
         }

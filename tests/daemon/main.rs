@@ -36,4 +36,5 @@ mod service;
 mod strangers;
 mod streams;
 mod systemd;
+mod tokens;
 mod underfoot;

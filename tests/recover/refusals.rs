@@ -289,11 +289,6 @@ fn a_push_log_in_another_form_is_told_how_it_is_unpacked() {
         ("lz4", "lz4 -qc plain"),
         ("zip", "zip -q - plain"),
         ("utf-16", "iconv -f UTF-8 -t UTF-16 plain"),
-        (
-            "docker",
-            r#"jq -cR '{log: (. + "\n"), stream: "stdout", time: "2026-11-29T20:44:52Z"}' plain"#,
-        ),
-        ("journald", r#"jq -cR '{MESSAGE: ., PRIORITY: "6"}' plain"#),
     ] {
         let tool = made_by.split(' ').next().unwrap();
         if Command::new(tool).arg("--version").output().is_err() {
@@ -325,6 +320,28 @@ fn a_push_log_in_another_form_is_told_how_it_is_unpacked() {
             text.starts_with("1 outstanding of 1, "),
             "{name}: {text}{}",
             stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn nothing_is_appended_to_a_log_that_a_collector_writes() {
+    let site = Site::unreachable();
+    let line = ios("accepted", 9, 1, 1);
+    let docker = serde_json::json!({"log": line, "stream": "stdout", "time": "2026-11-29T20:44Z"});
+    let syslog = format!("Nov 22 05:15:01 host sterna[17]: {line}");
+    for text in [format!("{docker}\n"), syslog] {
+        write(&site, "wrapped.log", &text);
+        let output = recover(&site, &["wrapped.log"], &[]);
+        let told = stderr(&output);
+        assert!(told.contains("outcomes cannot be appended to it"), "{told}");
+        assert_eq!(output.status.code(), Some(64));
+        assert_eq!(fs::read_to_string(site.path("wrapped.log")).unwrap(), text);
+        let output = recover(&site, &["wrapped.log"], &["-n", "--allow-incomplete"]);
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            found.starts_with("1 outstanding of 1, 0 expired, 0 damaged"),
+            "{found}"
         );
     }
 }

@@ -66,13 +66,14 @@ macro_rules! pages {
 }
 
 /// Every page: the commands in the order of their help, then the others.
-pub(super) static PAGES: [Page; 18] = pages![
+pub(super) static PAGES: [Page; 19] = pages![
     "sterna" 1,
     "sterna-serve" 1,
     "sterna-simulate" 1,
     "sterna-demo" 1,
     "sterna-reload" 1,
     "sterna-recover" 1,
+    "sterna-tokens" 1,
     "sterna-check" 1,
     "sterna-explain" 1,
     "sterna-help" 1,

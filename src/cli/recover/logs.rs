@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::super::args::Recover;
+use super::super::bar::Bar;
 use super::super::serve::refused;
 use super::super::{ExitCode, report};
-use super::bar::Bar;
 use super::figures::Figures;
 use super::outcomes::{HeldLines, outcomes_path};
 use super::{NothingSent, code_of, stdout_failed, tell_resent};

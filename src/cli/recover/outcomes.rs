@@ -25,8 +25,8 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, NothingSent> {
         NothingSent::new(ExitCode::Io, text)
     };
     if fs::metadata(last).map_err(cannot_read)?.is_file() {
-        let head = regular::read(last, 2).map_err(cannot_read)?;
-        if !recover::is_gzip(&head) {
+        let head = regular::read(last, HEAD_BYTES).map_err(cannot_read)?;
+        if !recover::is_gzip(&head) && !recover::is_wrapped(&head) {
             return Ok(last.clone());
         }
     }
@@ -38,6 +38,9 @@ pub(super) fn outcomes_path(asked: &Recover) -> Result<PathBuf, NothingSent> {
         ),
     ))
 }
+
+/// Bytes of a log by which it is seen whether lines can be appended to it.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// The file that outcomes are appended to, locked against another recovery.
 pub(super) struct HeldLines {

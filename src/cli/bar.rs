@@ -1,38 +1,41 @@
-//! How far a recovery is.
+//! How far something is that takes its time.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::figures::grouped;
-
+use crate::count::grouped;
 use crate::moment;
 
 /// How often the progress line is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
-/// How far it is, on a terminal; a run whose standard error is a file gets the two lines on
-/// standard output only.
+/// How far it is, on a terminal; a run whose standard error is a file gets none.
 #[derive(Default)]
 pub(super) struct Bar {
     drawn: Option<Instant>,
+    /// Behind the numbers.
+    unit: &'static str,
 }
 
 impl Bar {
+    /// One whose numbers have a unit behind them.
+    pub(super) fn in_units(unit: &'static str) -> Self {
+        Self { drawn: None, unit }
+    }
+
     /// Draws it, if it is time to.
-    pub(super) fn draw(&mut self, settled: u64, total: u64) {
+    pub(super) fn draw(&mut self, done: u64, total: u64) {
         let is_due = self.drawn.is_none_or(|at| moment::since(at) >= DRAW_EVERY);
         if !is_due || !io::stderr().is_terminal() {
             return;
         }
         self.drawn = Some(moment::now());
-        let filled = settled
-            .saturating_mul(WIDTH)
-            .checked_div(total)
-            .unwrap_or(0);
+        let filled = done.saturating_mul(WIDTH).checked_div(total).unwrap_or(0);
         let bar: String = (0..WIDTH)
             .map(|at| if at < filled { '#' } else { '.' })
             .collect();
-        let text = format!("\r[{bar}] {} of {}", grouped(settled), grouped(total));
+        let (done, total, unit) = (grouped(done), grouped(total), self.unit);
+        let text = format!("\r[{bar}] {done} of {total}{unit}");
         // A terminal that is gone need not be told.
         let _written = io::stderr().write_all(text.as_bytes());
     }
