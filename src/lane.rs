@@ -16,6 +16,7 @@ mod aside;
 mod attendance;
 mod calls;
 mod channel_updates;
+mod chunks;
 mod connection_limit;
 mod crew;
 mod dial;
@@ -69,6 +70,7 @@ pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
 pub use room::{Reservation, Room, RoomShare, SCHEDULED_QUEUES, TRANSACTIONAL_SHARE};
 pub use shared_outage::SharedOutage;
+pub use sifting::SWEPT_AT_A_TIME;
 pub use suspects::{Rebuff, Suspect};
 
 use crate::moment::Moment;

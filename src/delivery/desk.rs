@@ -24,6 +24,7 @@ mod recovery;
 mod refusing;
 mod sharing;
 mod shown_in_flight;
+mod sweeping;
 mod trays;
 mod trying_out;
 mod yielding;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use followed_route::FollowedRoute;
 use sharing::Sharing;
 use shown_in_flight::ShownInFlight;
+use sweeping::Sweeps;
 use trays::Trays;
 
 use super::link::{Begun, Link};
@@ -44,7 +46,9 @@ use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, SeatState, Tickets, Wake};
+use crate::lane::{
+    Inquiry, Lane, MaySend, ProbeEnd, SWEPT_AT_A_TIME, SeatState, Tickets, Wake,
+};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushClass, PushId};
@@ -83,6 +87,7 @@ pub struct Desk<T> {
     pub(super) timers: Timers<Timer>,
     /// There was work, and no credential to send it with, or the lane is held.
     stands_by: bool,
+    sweeps: Sweeps,
     /// It yields its place to a thread of another lane.
     is_going: bool,
     shown: ShownInFlight,
@@ -157,6 +162,7 @@ impl<T: Transport> Desk<T> {
             may_dial: false,
             timers: Timers::default(),
             stands_by: false,
+            sweeps: Sweeps::default(),
             is_going: false,
             shown: ShownInFlight::default(),
             #[cfg(test)]
@@ -180,9 +186,7 @@ impl<T: Transport> Desk<T> {
         self.lane.promote_due(now.monotonic);
         self.follow_route();
         self.follow_candidate();
-        let settler = &mut self.settler;
-        self.lane
-            .sift_shelf(now.monotonic, |push| settler.keeps(push, now));
+        self.go_on_sweeping(now);
         self.settle_needless(now);
         self.links.receive(now, &mut self.trays.ended);
         if !self.trays.ended.is_empty() {
@@ -381,7 +385,7 @@ impl<T: Transport> Desk<T> {
 
     /// Sends until the lane has nothing more, the connection no room or the rate is used up.
     fn send_all(&mut self, stream_limit: usize, now: Moment) {
-        let mut tickets = 0;
+        let (mut tickets, mut expired) = (0, 0);
         // Whether transactional pushes may have come behind bulk ones that are in the hand.
         let mut looks = true;
         loop {
@@ -396,7 +400,8 @@ impl<T: Transport> Desk<T> {
                 _ => PushClass::Transactional,
             };
             let room = self.room(stream_limit, class);
-            if room == 0 {
+            // What is sent waits for the end of the round.
+            if room == 0 || expired == SWEPT_AT_A_TIME {
                 break;
             }
             if may_send == MaySend::No {
@@ -430,10 +435,9 @@ impl<T: Transport> Desk<T> {
                 break;
             };
             self.trays.at_work = Some(push.clone());
-            if let Some(push) = self.settler.settle_if_expired(push, now)
-                && self.send(push, may_send, now)
-            {
-                tickets -= 1;
+            match self.settler.settle_if_expired(push, now) {
+                Some(push) => tickets -= usize::from(self.send(push, may_send, now)),
+                None => expired += 1,
             }
             looks |= class == PushClass::Transactional;
             self.trays.at_work = None;
@@ -495,14 +499,6 @@ impl<T: Transport> Desk<T> {
     fn settle_unsendable(&mut self, push: &Push, now: Moment) {
         let text = "a field of the request has characters that HTTP/2 does not carry";
         self.settler.settle_as_unsendable(push, text, now);
-    }
-
-    /// Settles what has expired while nothing can be sent.
-    fn sweep(&mut self, now: Moment) {
-        if self.lane.is_sweep_due(now.monotonic) {
-            let settler = &mut self.settler;
-            self.lane.sift(|push| settler.keeps(push, now));
-        }
     }
 
     /// Decides between another round and waiting, and tells the lane.
@@ -580,6 +576,7 @@ impl<T: Transport> Desk<T> {
             due,
             rest,
             self.timers.next(Timer::is_waited_for),
+            self.sweeps.go_on().then_some(now),
         ];
         let until = deadlines.into_iter().flatten();
         Next::WaitUntil(until.fold(now + LONGEST_WAIT, Instant::min).max(now))

@@ -1,7 +1,7 @@
 //! What is ready to be taken: fresh pushes, those that come back, and those that a connection has
 //! refused and another may take. Each of them by class: transactional ones go before all bulk ones.
 //!
-//! Bounded by the lane's room; the channels carry chunks.
+//! Bounded by the lane's room; what waits comes in chunks.
 //!
 //! Should transactional pushes come without end, faster than the provider takes them, bulk ones are
 //! not forgotten: while some wait, a chunk of them goes after each [`BULK_WAITS_FOR`] of the
@@ -9,97 +9,12 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-use crossbeam_channel::{Receiver, Sender};
+use std::sync::Mutex;
 
 use super::aside::Aside;
+use super::chunks::Chunks;
 use super::{CHUNK, lock};
-use crate::push::{Accepted, ConnectionId, Push, PushClass};
-
-/// Chunks of pushes, both ends: so the channel cannot be disconnected.
-#[derive(Debug)]
-pub(super) struct Chunks(Sender<Chunk>, Receiver<Chunk>);
-
-/// Pushes that wait together. Those of which nothing has become yet wait as places in their
-/// notifications.
-#[derive(Debug)]
-enum Chunk {
-    Span(PushSpan),
-    Spans(Box<[PushSpan]>),
-    Tried(Vec<Push>),
-}
-
-/// Pushes of one notification to device tokens that follow each other.
-#[derive(Debug)]
-struct PushSpan {
-    accepted: Arc<Accepted>,
-    from: u32,
-    to: u32,
-}
-
-const _: () = assert!(size_of::<Chunk>() == 24);
-
-impl Chunk {
-    fn of(pushes: Vec<Push>) -> Self {
-        if !pushes.iter().all(Push::is_fresh) {
-            return Self::Tried(pushes);
-        }
-        let mut spans: Vec<PushSpan> = Vec::new();
-        for push in &pushes {
-            let (accepted, index) = (push.accepted(), push.index());
-            match spans.last_mut() {
-                Some(last) if Arc::ptr_eq(&last.accepted, accepted) && last.to == index => {
-                    last.to += 1;
-                }
-                _ => spans.push(PushSpan {
-                    accepted: Arc::clone(accepted),
-                    from: index,
-                    to: index + 1,
-                }),
-            }
-        }
-        match <[PushSpan; 1]>::try_from(spans) {
-            Ok([span]) => Self::Span(span),
-            Err(spans) => Self::Spans(spans.into()),
-        }
-    }
-
-    fn pushes(self) -> Vec<Push> {
-        match self {
-            Self::Span(span) => span.pushes().collect(),
-            Self::Spans(spans) => spans.iter().flat_map(PushSpan::pushes).collect(),
-            Self::Tried(pushes) => pushes,
-        }
-    }
-}
-
-impl PushSpan {
-    fn pushes(&self) -> impl Iterator<Item = Push> {
-        (self.from..self.to).filter_map(|index| Push::nth(&self.accepted, index))
-    }
-}
-
-impl Chunks {
-    pub(super) fn put(&self, chunk: Vec<Push>) {
-        let _never_disconnected = self.0.send(Chunk::of(chunk)).is_err();
-    }
-
-    pub(super) fn take(&self) -> Option<Vec<Push>> {
-        self.1.try_recv().ok().map(Chunk::pushes)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.1.len()
-    }
-}
-
-impl Default for Chunks {
-    fn default() -> Self {
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        Self(sender, receiver)
-    }
-}
+use crate::push::{ConnectionId, Push, PushClass};
 
 /// Our limit: transactional pushes that go before a chunk of bulk ones that wait: so bulk has a
 /// sixteenth of what a lane sends, at the least.
@@ -116,10 +31,10 @@ pub(super) struct Queue {
 
 /// What waits of one class.
 #[derive(Debug, Default)]
-pub(super) struct ClassQueue {
-    pub(super) ready: Chunks,
+struct ClassQueue {
+    ready: Chunks,
     /// Due retries, and what a lost connection never sent. They go first.
-    pub(super) returned: Chunks,
+    returned: Chunks,
     aside: Mutex<Aside>,
 }
 
@@ -157,7 +72,7 @@ impl ClassQueue {
     }
 
     fn has_chunks(&self) -> bool {
-        self.ready.len() > 0 || self.returned.len() > 0
+        !self.ready.is_empty() || !self.returned.is_empty()
     }
 
     fn has_aside_for(&self, connection: Option<ConnectionId>) -> bool {
@@ -187,8 +102,14 @@ impl Queue {
     }
 
     /// What waits of each class, in the order in which they go.
-    pub(super) fn classes(&self) -> [&ClassQueue; 2] {
+    fn classes(&self) -> [&ClassQueue; 2] {
         PushClass::ALL.map(|class| self.of(class))
+    }
+
+    /// Where chunks wait, in the order in which they go.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &Chunks> {
+        let classes = self.classes().into_iter();
+        classes.flat_map(|queue| [&queue.returned, &queue.ready])
     }
 
     /// Queues fresh pushes.
@@ -358,47 +279,7 @@ mod tests {
 
     use super::*;
     use crate::moment::Moment;
-    use crate::push::{Contradictions, Setback, fixture};
-
-    #[test]
-    fn pushes_wait_in_their_order_and_fresh_ones_as_places_in_their_notifications() {
-        let now = Moment::now();
-        let [one, other] = [(1, 5), (9, 2)].map(|(id, count)| fixture::pushes(id, count, now));
-        // Each fact alone is more than a place can say.
-        let facts: [fn(&mut Push); 10] = [
-            |push| push.attempts = 1,
-            |push| push.refusals = 1,
-            |push| push.refused_by = Some(ConnectionId::new(1)),
-            |push| push.maybe_sent = true,
-            |push| push.in_doubt = true,
-            |push| push.used_its_second_chance = true,
-            |push| push.is_retry = true,
-            |push| push.first_attempt = Some(push.accepted().at.monotonic),
-            |push| push.setback = Some(Setback::Refused),
-            |push| push.contradictions = Contradictions::kept(1, 0),
-        ];
-        let tried = facts.map(|become_of| {
-            let mut pushes = one.clone();
-            become_of(&mut pushes[1]);
-            (pushes, false, true)
-        });
-        let fresh = [
-            (one.clone(), true, false),
-            (one[2..4].to_vec(), true, false),
-            ([&one[3..], &other].concat(), false, false),
-            (
-                vec![one[2].clone(), one[1].clone(), one[4].clone()],
-                false,
-                false,
-            ),
-        ];
-        for (pushes, is_span, is_tried) in fresh.into_iter().chain(tried) {
-            let chunk = Chunk::of(pushes.clone());
-            assert_eq!(matches!(chunk, Chunk::Span(_)), is_span, "{chunk:?}");
-            assert_eq!(matches!(chunk, Chunk::Tried(_)), is_tried, "{chunk:?}");
-            assert_eq!(chunk.pushes(), pushes);
-        }
-    }
+    use crate::push::fixture;
 
     #[test]
     fn transactional_pushes_go_before_bulk_ones_wherever_they_wait() {

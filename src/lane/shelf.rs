@@ -14,10 +14,18 @@ use crate::push::{Push, PushClass, PushId};
 /// Pushes of each class by due time, earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    transactional: BinaryHeap<Item>,
-    bulk: BinaryHeap<Item>,
+    transactional: ShelfRow,
+    bulk: ShelfRow,
     hold: Option<Respite>,
     swept: Option<Instant>,
+}
+
+/// Those of one class. A look through them is made a piece at a time.
+#[derive(Debug, Default)]
+struct ShelfRow {
+    /// What it has met, or has come since it began.
+    met: BinaryHeap<Item>,
+    unmet: BinaryHeap<Item>,
 }
 
 /// Nothing is taken before `until`; what was held back is spread over `spread` after it.
@@ -39,10 +47,10 @@ impl Shelf {
     }
 
     fn put_item(&mut self, item: Item) {
-        self.of(item.push.class()).push(item);
+        self.of(item.push.class()).met.push(item);
     }
 
-    fn of(&mut self, class: PushClass) -> &mut BinaryHeap<Item> {
+    fn of(&mut self, class: PushClass) -> &mut ShelfRow {
         match class {
             PushClass::Transactional => &mut self.transactional,
             PushClass::Bulk => &mut self.bulk,
@@ -63,7 +71,7 @@ impl Shelf {
             PushClass::Transactional => &self.transactional,
             PushClass::Bulk => &self.bulk,
         };
-        of_class.peek().map(|item| item.due)
+        of_class.first().map(|item| item.due)
     }
 
     /// When the earliest push is due.
@@ -111,20 +119,24 @@ impl Shelf {
     /// The first of that class, if it is due.
     fn pop_due(&mut self, class: PushClass, now: Instant) -> Option<Item> {
         let of_class = self.of(class);
-        let is_due = of_class.peek().is_some_and(|item| item.due <= now);
+        let is_due = of_class.first().is_some_and(|item| item.due <= now);
         is_due.then(|| of_class.pop()).flatten()
     }
 
     /// When a push is due, and its attempts that have counted; looks at all of them.
     pub(super) fn find(&self, id: PushId) -> Option<(Instant, u16)> {
-        let mut all = self.transactional.iter().chain(&self.bulk);
+        let rows = [&self.transactional, &self.bulk];
+        let mut all = rows
+            .into_iter()
+            .flat_map(|row| row.met.iter().chain(&row.unmet));
         let found = all.find(|item| item.push.id() == id);
         found.map(|item| (item.due, item.push.attempts))
     }
 
     /// Takes everything, due or not, with when it is.
     pub(super) fn take_all(&mut self) -> Vec<(Push, Instant)> {
-        let items = self.take_contents().into_iter();
+        self.begin_look();
+        let items = self.take_unmet(usize::MAX).into_iter();
         let due = items.map(|item| {
             let held_until = self.held_until(&item.push, item.due);
             let held_until = held_until.filter(|_| !item.is_held);
@@ -142,16 +154,32 @@ impl Shelf {
         self.len() > 0 && (is_overdue || is_held) && !self.swept.is_some_and(is_recent)
     }
 
-    /// The sweep that was due is made.
-    pub(super) fn swept(&mut self, now: Instant) {
+    /// Begins the sweep that was due.
+    pub(super) fn begin_sweep(&mut self, now: Instant) {
         self.swept = Some(now);
+        self.begin_look();
     }
 
-    /// Takes everything with its due times, to be looked through.
-    pub(super) fn take_contents(&mut self) -> Vec<Item> {
-        let mut contents = std::mem::take(&mut self.transactional).into_vec();
-        contents.append(&mut std::mem::take(&mut self.bulk).into_vec());
-        contents
+    /// Begins a look through all that is there.
+    pub(super) fn begin_look(&mut self) {
+        for row in [&mut self.transactional, &mut self.bulk] {
+            row.unmet.append(&mut row.met);
+        }
+    }
+
+    /// Whether a look through it has not met all.
+    pub(super) fn has_unmet(&self) -> bool {
+        !self.transactional.unmet.is_empty() || !self.bulk.unmet.is_empty()
+    }
+
+    /// Takes so many at most that a look through it has not met.
+    pub(super) fn take_unmet(&mut self, most: usize) -> Vec<Item> {
+        let mut unmet = Vec::new();
+        for row in [&mut self.transactional, &mut self.bulk] {
+            let left = most - unmet.len();
+            unmet.extend(std::iter::from_fn(|| row.unmet.pop()).take(left));
+        }
+        unmet
     }
 
     /// Puts back what was kept of them, beside what was put down meanwhile.
@@ -166,6 +194,26 @@ impl Shelf {
         let hold = self.hold.filter(|hold| hold.until > at)?;
         let random = Random::new(push.id().0).draw();
         hold.until.checked_add(jitter::part_of(hold.spread, random))
+    }
+}
+
+impl ShelfRow {
+    /// The one that is due first.
+    fn first(&self) -> Option<&Item> {
+        self.met.peek().max(self.unmet.peek())
+    }
+
+    /// Takes the one that is due first.
+    fn pop(&mut self) -> Option<Item> {
+        if self.unmet.peek() > self.met.peek() {
+            self.unmet.pop()
+        } else {
+            self.met.pop()
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.met.len() + self.unmet.len()
     }
 }
 

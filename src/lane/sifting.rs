@@ -7,16 +7,21 @@ use std::collections::VecDeque;
 use std::sync::{MutexGuard, TryLockError};
 use std::time::Instant;
 
+use super::chunks::Chunks;
 use super::{Lane, lock};
 use crate::push::{Push, PushId};
 
+/// Our limit: pushes that a connection thread looks at in a round while it sweeps, so that what has
+/// come meanwhile, and answers, do not wait for the end of that, however much waits.
+pub const SWEPT_AT_A_TIME: usize = 4096;
+
 impl Lane {
-    /// Shows `keep` every push in the queue once; those that it keeps are queued again, in their
-    /// order, and for the others it has taken care. Does nothing if another thread is at it.
-    pub fn sift(&self, keep: impl FnMut(&mut Push) -> bool) {
-        if let Some(_alone) = self.try_alone() {
-            self.sift_queue(keep);
-        }
+    /// Shows `keep` the next [`SWEPT_AT_A_TIME`] pushes in the queue, or a few more, from the first
+    /// on if it `begins`; those that it keeps stay where they are, and for the others it has taken
+    /// care. Whether there are more. Does nothing if another thread is at it.
+    pub fn sift(&self, begins: bool, keep: impl FnMut(&mut Push) -> bool) -> bool {
+        let alone = self.try_alone();
+        alone.is_some_and(|_alone| self.sift_queue(begins, SWEPT_AT_A_TIME, keep))
     }
 
     /// Shows `keep` what waits, on the shelf and in the queue, as [`Lane::sift_all`]. Does nothing
@@ -26,17 +31,22 @@ impl Lane {
         alone.map(|_alone| self.sift_everything(keep)).is_some()
     }
 
-    /// Shows `keep` what waits on the shelf, if it is time to: once in
-    /// [`SWEEP_EVERY`](super::SWEEP_EVERY) while retries wait longer than until they were due. Does
-    /// nothing if another thread is at it.
-    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(&mut Push) -> bool) {
-        if !lock(&self.retries.shelf).is_sweep_due(now) {
-            return;
+    /// Shows `keep` so many of what waits on the shelf, once in
+    /// [`SWEEP_EVERY`](super::SWEEP_EVERY) while retries wait longer than until they were due.
+    /// Whether there are more. Does nothing if another thread is at it.
+    pub fn sift_shelf(&self, now: Instant, keep: impl FnMut(&mut Push) -> bool) -> bool {
+        let retries = || lock(&self.retries.shelf);
+        let is_due = retries().is_sweep_due(now);
+        if !is_due && !retries().has_unmet() {
+            return false;
         }
-        if let Some(_alone) = self.try_alone() {
-            lock(&self.retries.shelf).swept(now);
-            self.sift_contents(keep);
+        let Some(_alone) = self.try_alone() else {
+            return false;
+        };
+        if is_due {
+            retries().begin_sweep(now);
         }
+        self.sift_contents(SWEPT_AT_A_TIME, keep)
     }
 
     /// Shows `keep` what waits, on the shelf or in the queue; waits for a thread that is at it.
@@ -47,10 +57,11 @@ impl Lane {
 
     fn sift_everything(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         // The shelf first: what becomes due while it is looked through is met in the queue.
-        self.sift_contents(&mut keep);
+        lock(&self.retries.shelf).begin_look();
+        while self.sift_contents(SWEPT_AT_A_TIME, &mut keep) {}
         // They have planned by a shelf that seemed empty.
         self.crew.wake_all();
-        self.sift_queue(keep);
+        self.sift_queue(true, usize::MAX, keep);
         // Retries may have ended that others on the shelf wait for.
         self.crew.wake_all();
     }
@@ -88,7 +99,7 @@ impl Lane {
     pub fn is_queued(&self, id: PushId) -> bool {
         let _alone = lock(&self.sifting);
         let mut found = false;
-        self.sift_queue(|push| {
+        self.sift_queue(true, usize::MAX, |push| {
             found |= push.id() == id;
             true
         });
@@ -103,30 +114,42 @@ impl Lane {
         }
     }
 
-    /// The shelf is looked through outside of its lock, which the connection threads want.
-    fn sift_contents(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        let contents = lock(&self.retries.shelf).take_contents();
-        let rest = contents.into();
+    /// Shows so many on the shelf that were not met; whether there are more. They are looked at
+    /// outside of its lock, which the connection threads want.
+    fn sift_contents(&self, most: usize, mut keep: impl FnMut(&mut Push) -> bool) -> bool {
+        let contents = lock(&self.retries.shelf).take_unmet(most);
         let put_back = |kept: Vec<_>| lock(&self.retries.shelf).put_back(kept);
-        Sieve::new(rest, put_back).sift(|item| keep(item.push_mut()));
+        Sieve::new(contents.into(), put_back).sift(|item| keep(item.push_mut()));
+        lock(&self.retries.shelf).has_unmet()
     }
 
-    fn sift_queue(&self, mut keep: impl FnMut(&mut Push) -> bool) {
-        let classes = self.queue.classes().into_iter();
-        for chunks in classes.flat_map(|queue| [&queue.returned, &queue.ready]) {
-            for _ in 0..chunks.len() {
-                let Some(chunk) = chunks.take() else {
-                    break;
-                };
-                Sieve::new(chunk.into(), |kept| chunks.put(kept)).sift(&mut keep);
+    fn sift_queue(
+        &self,
+        begins: bool,
+        most: usize,
+        mut keep: impl FnMut(&mut Push) -> bool,
+    ) -> bool {
+        if begins {
+            self.queue.rows().for_each(Chunks::begin_look);
+        }
+        let mut left = most;
+        for chunks in self.queue.rows() {
+            while left > 0
+                && let Some(chunk) = chunks.take_unmet()
+            {
+                left = left.saturating_sub(chunk.len());
+                Sieve::new(chunk.into(), |kept| chunks.put_met(kept)).sift(&mut keep);
             }
         }
-        self.sift_suspects(&mut keep);
-        self.sift_refused(keep);
+        if left > 0 {
+            self.sift_suspects(&mut keep);
+            self.sift_refused(keep);
+        }
         // A thread may have gone to sleep while a chunk was out of the queue.
         if self.queue.has_chunks() {
             self.call();
         }
+        left == 0
     }
 
     fn sift_suspects(&self, mut keep: impl FnMut(&mut Push) -> bool) {

@@ -104,9 +104,35 @@ fn sifting_keeps_the_order_of_what_it_keeps() {
     let lane = Lane::new(LaneId::IOS, 1000, 1);
     enqueue(&lane, 1, 100);
     enqueue(&lane, 101, 10);
-    lane.sift(|push| push.id().0.is_multiple_of(2));
+    lane.sift(true, |push| push.id().0.is_multiple_of(2));
     let kept: Vec<u64> = (1..=110).filter(|id| id % 2 == 0).collect();
     assert_eq!(ids(lane.take_rest()), kept);
+}
+
+#[test]
+fn a_look_is_made_a_piece_at_a_time_whatever_is_taken_meanwhile() {
+    let most = SWEPT_AT_A_TIME;
+    let lane = Lane::new(LaneId::IOS, 3 * most, 1);
+    enqueue(&lane, 1, 2 * most + 1);
+    let mut seen = Vec::new();
+    let mut look = |begins| {
+        let before = seen.len();
+        let has_more = lane.sift(begins, |push| {
+            seen.push(push.id().0);
+            true
+        });
+        (seen.len() - before, has_more)
+    };
+    assert_eq!(look(true), (most, true));
+    let mut hand = VecDeque::new();
+    assert!(lane.take(&mut hand));
+    enqueue(&lane, 3 * most as u64, 1);
+    assert_eq!([look(false), look(false)], [(most, true), (1, false)]);
+    assert_eq!(look(false), (0, false));
+    assert_eq!(seen, (1..=2 * most as u64 + 1).collect::<Vec<_>>());
+    hand.extend(lane.take_rest());
+    seen.push(3 * most as u64);
+    assert_eq!(ids(hand), seen, "in their order");
 }
 
 #[test]
@@ -178,7 +204,7 @@ fn a_cold_thread_takes_work_only_if_no_warm_one_can() {
 fn a_sweep_leaves_no_work_beside_a_sleeper() {
     let (lane, rung) = watched(1);
     enqueue(&lane, 1, 1);
-    lane.sift(|_| {
+    lane.sift(true, |_| {
         // While the only chunk is out of the queue, the thread finds nothing and goes to sleep.
         assert!(!lane.leave(0, SeatState::Warm, None));
         true
@@ -431,12 +457,12 @@ fn whoever_sifts_is_alone() {
     enqueue(&lane, 1, 3);
     let mut met = 0;
     lane.sift_all(|_| {
-        lane.sift(|_| panic!("another sifts meanwhile"));
+        lane.sift(true, |_| panic!("another sifts meanwhile"));
         met += 1;
         true
     });
     assert_eq!(met, 3);
-    lane.sift(|_| false);
+    lane.sift(true, |_| false);
     assert!(lane.take_rest().is_empty());
 }
 

@@ -4,6 +4,7 @@ mod panics;
 mod purging;
 mod refusing;
 mod sharing;
+mod sweeping;
 mod worth;
 
 use std::collections::VecDeque;
@@ -283,9 +284,21 @@ impl Scene {
     }
 
     fn enqueue(&self, first_id: u64, count: usize) {
-        let room = self.lane.room().reserve(count).unwrap();
-        let pushes = fixture::pushes(first_id, count, self.now);
+        self.enqueue_all(fixture::pushes(first_id, count, self.now));
+    }
+
+    fn enqueue_all(&self, pushes: Vec<Push>) {
+        let room = self.lane.room().reserve(pushes.len()).unwrap();
         self.lane.enqueue(room, pushes);
+    }
+
+    /// One round, in which no connection is opened, and what follows.
+    fn round(&mut self) -> Next {
+        self.desk.look();
+        assert!(!self.desk.round(self.now));
+        self.read_logs();
+        self.desk.flush(self.now);
+        self.desk.next(self.now.monotonic)
     }
 
     /// Lets so much time pass. The thread wakes when it wants to, or when it is rung for.

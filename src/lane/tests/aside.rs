@@ -70,7 +70,7 @@ fn what_waits_for_another_connection_is_sifted_and_left_at_the_end() {
     let one = lane.new_connection();
     lane.put_back(refused(one, 1, 10));
     assert!(take_for(&lane, one).is_empty());
-    lane.sift(|push| push.id().0 > 3);
+    lane.sift(true, |push| push.id().0 > 3);
     lane.sift_all(|push| push.id().0 > 5);
     assert_eq!(ids(lane.take_rest()), [6, 7, 8, 9, 10]);
 }

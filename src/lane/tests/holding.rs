@@ -143,7 +143,7 @@ fn those_that_go_last_are_met_by_whoever_looks_through_what_waits() {
     assert!(lane.holding().has_suspects() && !lane.has_work());
     assert!(lane.is_queued(PushId(1)) && lane.is_queued(PushId(3)));
     let mut seen = Vec::new();
-    lane.sift(|push| {
+    lane.sift(true, |push| {
         seen.push(push.id().0);
         push.id() != PushId(2)
     });
