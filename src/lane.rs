@@ -64,7 +64,7 @@ pub use outage::{Failing, Lack, OUTAGE_TOLD_AFTER, OUTAGE_TOLD_EVERY, Unreachabl
 pub use pace::{BURST, GATHER, Pace, RAMP, RAMP_STARTS_AT};
 pub use pacing::{Pacing, Tickets};
 pub use prevalence::{DECIDED, MANY_TOKENS, News, PREVALENCE_TOLD_EVERY, Prevailing, TokenRefusal};
-pub use queue::BULK_WAITS_FOR;
+pub use queue::{BULK_ONE_IN, BULK_WAITS_FOR};
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};

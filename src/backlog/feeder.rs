@@ -494,6 +494,23 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_a_reload_shrinks_meanwhile_has_room_for_some_or_none() {
+        let lane = Lane::new(LaneId::IOS, 8, 1);
+        let sizes = [1_000_000, 8].into_iter().cycle();
+        std::thread::scope(|scope| {
+            let resized = || {
+                sizes
+                    .take(200_000)
+                    .for_each(|size| lane.room().set_capacity(size));
+            };
+            let resizing = scope.spawn(resized);
+            while !resizing.is_finished() {
+                drop(room(&lane, 1, 1));
+            }
+        });
+    }
+
+    #[test]
     fn what_is_claimed_of_one_notification_by_and_by_is_held_once() {
         let files = MemoryFiles::default();
         let kept = accepted(6, Moment::now());

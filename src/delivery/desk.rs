@@ -46,9 +46,7 @@ use super::settler::Settler;
 use super::transport::Transport;
 use crate::crash_point;
 use crate::http2::SendError;
-use crate::lane::{
-    Inquiry, Lane, MaySend, ProbeEnd, SWEPT_AT_A_TIME, SeatState, Tickets, Wake,
-};
+use crate::lane::{Inquiry, Lane, MaySend, ProbeEnd, SWEPT_AT_A_TIME, SeatState, Tickets, Wake};
 use crate::moment::Moment;
 use crate::moment::timers::Timers;
 use crate::push::{Push, PushClass, PushId};
@@ -348,13 +346,15 @@ impl<T: Transport> Desk<T> {
         if self.trays.hand.is_empty() && !self.lane.has_work_for(Some(link.id())) {
             return;
         }
-        if self.lane.may_send(now.monotonic) == MaySend::No {
+        let may_send = self.lane.may_send(now.monotonic);
+        if may_send == MaySend::No {
             return self.stand_by(now);
         }
         if self.lane.pacing().has_no_tickets(now.monotonic) {
             return self.wait_for_tickets(now);
         }
-        let class = if self.lane.has_urgent_for(Some(link.id())) {
+        let is_probe = may_send == MaySend::Probe;
+        let class = if is_probe || self.lane.has_urgent_for(Some(link.id())) {
             PushClass::Transactional
         } else {
             self.trays.class_in_hand().unwrap_or(PushClass::Bulk)
@@ -464,13 +464,19 @@ impl<T: Transport> Desk<T> {
 
     /// Pushes of that class that the present connection may take.
     fn room(&mut self, stream_limit: usize, class: PushClass) -> usize {
-        let link = self.links.present.as_mut();
-        link.map_or(0, |link| link.room(stream_limit, class))
+        let Some(link) = &mut self.links.present else {
+            return 0;
+        };
+        if class == PushClass::Bulk && self.lane.is_turn_of_bulk() {
+            link.room_in_turn(stream_limit)
+        } else {
+            link.room(stream_limit, class)
+        }
     }
 
     /// Sends a push on the present connection, or takes it back into the hand; whether it went.
     fn send(&mut self, push: Push, may_send: MaySend, now: Moment) -> bool {
-        let id = push.id();
+        let (id, class) = (push.id(), push.class());
         let goes = self.lets_go(&push, may_send, now);
         let Some(link) = self.links.present.as_mut().filter(|_| goes) else {
             self.trays.hand.push_front(push);
@@ -478,6 +484,9 @@ impl<T: Transport> Desk<T> {
         };
         let Err(refused) = link.send(push, now) else {
             self.settler.hand(id);
+            if class == PushClass::Bulk {
+                self.lane.bulk_goes();
+            }
             return true;
         };
         let (push, error) = *refused;
@@ -494,11 +503,6 @@ impl<T: Transport> Desk<T> {
             self.end_probe(id, self.following.generation, ProbeEnd::NotSent, now);
         }
         false
-    }
-
-    fn settle_unsendable(&mut self, push: &Push, now: Moment) {
-        let text = "a field of the request has characters that HTTP/2 does not carry";
-        self.settler.settle_as_unsendable(push, text, now);
     }
 
     /// Decides between another round and waiting, and tells the lane.

@@ -251,6 +251,12 @@ impl<T: Transport> Link<T> {
         self.session.room(http2, stream_limit, class)
     }
 
+    /// Bulk pushes that it may take now if it is their turn.
+    pub(super) fn room_in_turn(&mut self, stream_limit: usize) -> usize {
+        let http2 = self.connection.http2();
+        self.session.room_in_turn(http2, stream_limit)
+    }
+
     /// Sends with that credential from now on.
     pub(super) fn set_credential(&mut self, credential: super::credential::Credential) {
         self.session

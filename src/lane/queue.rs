@@ -4,28 +4,35 @@
 //! Bounded by the lane's room; what waits comes in chunks.
 //!
 //! Should transactional pushes come without end, faster than the provider takes them, bulk ones are
-//! not forgotten: while some wait, a chunk of them goes after each [`BULK_WAITS_FOR`] of the
-//! others.
+//! not forgotten: while some wait, it is their turn after [`BULK_WAITS_FOR`] of the others, until
+//! one of them has gone for [`BULK_ONE_IN`] less one of those.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::aside::Aside;
 use super::chunks::Chunks;
 use super::{CHUNK, lock};
 use crate::push::{ConnectionId, Push, PushClass};
 
-/// Our limit: transactional pushes that go before a chunk of bulk ones that wait: so bulk has a
-/// sixteenth of what a lane sends, at the least.
+/// Our limit: of the pushes that a lane sends while bulk ones wait one in so many is of these, at
+/// the least.
+pub const BULK_ONE_IN: usize = 16;
+
+/// Our limit: transactional pushes that go before bulk ones that wait, once none of these has gone
+/// for long.
 pub const BULK_WAITS_FOR: usize = 15 * CHUNK;
+
+const _: () = assert!(BULK_WAITS_FOR == (BULK_ONE_IN - 1) * CHUNK);
 
 /// The queue of a lane.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     transactional: ClassQueue,
     bulk: ClassQueue,
-    /// Transactional pushes that were taken since a bulk one was, while some waited.
+    /// Transactional pushes that were taken while bulk ones waited, less those that were due to
+    /// the bulk ones that went.
     overtaking: AtomicUsize,
 }
 
@@ -178,18 +185,13 @@ impl Queue {
         takes
     }
 
-    /// As [`Queue::take_transactional_for`], to go before bulk pushes that the caller has; false if
-    /// it is the turn of those.
+    /// As [`Queue::take_transactional_for`], to go before bulk pushes that the caller has.
     pub(super) fn overtake_for(
         &self,
         connection: ConnectionId,
         hand: &mut VecDeque<Push>,
         tell: impl Fn(),
     ) -> bool {
-        if self.is_turn_of_bulk() {
-            self.overtaking.store(0, Ordering::Relaxed);
-            return false;
-        }
         let takes = self.transactional.take_for(connection, hand, &tell);
         self.overtaking.fetch_add(hand.len(), Ordering::Relaxed);
         takes
@@ -201,7 +203,6 @@ impl Queue {
         take: impl Fn(&ClassQueue, &mut VecDeque<Push>) -> bool,
     ) -> bool {
         if self.is_turn_of_bulk() && take(&self.bulk, hand) {
-            self.overtaking.store(0, Ordering::Relaxed);
             return true;
         }
         let before = hand.len();
@@ -212,8 +213,17 @@ impl Queue {
         take(&self.bulk, hand)
     }
 
+    /// A bulk push goes: not one that was only taken, which may find no room.
+    pub(super) fn bulk_goes(&self) {
+        if self.overtaking.load(Ordering::Relaxed) > 0 {
+            let less = |overtaking: usize| Some(overtaking.saturating_sub(BULK_ONE_IN - 1));
+            let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+            let _always_set = self.overtaking.fetch_update(set, fetch, less).is_ok();
+        }
+    }
+
     /// Whether a bulk push goes before the transactional ones that wait.
-    fn is_turn_of_bulk(&self) -> bool {
+    pub(super) fn is_turn_of_bulk(&self) -> bool {
         self.overtaking.load(Ordering::Relaxed) >= BULK_WAITS_FOR
     }
 
@@ -330,6 +340,9 @@ mod tests {
             flood();
             assert!(queue.take_for(one, &mut hand, || ()));
             let first = hand.front().map(Push::class).unwrap();
+            if first == PushClass::Bulk {
+                (0..hand.len()).for_each(|_| queue.bulk_goes());
+            }
             assert!(hand.drain(..).all(|push| push.class() == first));
             first
         };
@@ -348,14 +361,55 @@ mod tests {
             assert_eq!(*last, PushClass::Bulk);
         }
         assert_eq!(next(), PushClass::Transactional);
-        // Also before those that a thread has in its hand already.
-        for round in 0..4 * BULK_WAITS_FOR / CHUNK {
+        // Also before those that a thread has in its hand already. One that finds no room then
+        // keeps its turn, and who goes one by one has no less of them.
+        let mut overtake = || {
             flood();
-            let goes = queue.overtake_for(one, &mut hand, || ());
-            let is_turn = round % (BULK_WAITS_FOR / CHUNK + 1) == BULK_WAITS_FOR / CHUNK;
-            assert_eq!(goes, !is_turn, "{round}");
+            assert!(queue.overtake_for(one, &mut hand, || ()));
+            hand.clear();
+        };
+        (1..BULK_WAITS_FOR / CHUNK).for_each(|_| overtake());
+        assert!(!queue.is_turn_of_bulk());
+        (0..2).for_each(|_| overtake());
+        for _ in 0..=CHUNK / (BULK_ONE_IN - 1) {
+            assert!(queue.is_turn_of_bulk());
+            queue.bulk_goes();
+        }
+        assert!(!queue.is_turn_of_bulk());
+    }
+
+    /// Bulk pushes that wait are not only those that are queued.
+    #[test]
+    fn the_turn_of_bulk_pushes_counts_those_in_a_hand_and_those_that_were_refused() {
+        let (mut hand, now) = (VecDeque::new(), Moment::now());
+        let [one, two] = [1, 2].map(ConnectionId::new);
+        let turn = BULK_WAITS_FOR / CHUNK;
+        let queue = Queue::default();
+        queue.add(fixture::pushes(1, (turn + 1) * CHUNK, now).into_iter());
+        for _ in 0..turn - 1 {
+            assert!(queue.overtake_for(one, &mut hand, || ()));
             hand.clear();
         }
+        assert!(
+            queue.take_for(two, &mut hand, || ()),
+            "by one that has none"
+        );
+        assert!(!queue.is_turn_of_bulk());
+        hand.clear();
+        assert!(queue.overtake_for(one, &mut hand, || ()));
+        assert!(queue.is_turn_of_bulk());
+
+        let queue = Queue::default();
+        let mut refused = fixture::bulk_pushes(1, 1, now);
+        refused[0].refused_by = Some(two);
+        assert!(queue.put_aside(refused).is_empty());
+        queue.add(fixture::pushes(2, turn * CHUNK, now).into_iter());
+        for _ in 0..turn {
+            hand.clear();
+            assert!(!queue.is_turn_of_bulk());
+            assert!(queue.take_transactional_for(two, &mut hand, || ()));
+        }
+        assert!(queue.is_turn_of_bulk());
     }
 
     #[test]

@@ -24,11 +24,21 @@ impl Lane {
             .take_transactional_for(connection, hand, || self.crew.wake_warm())
     }
 
-    /// As [`Lane::take_transactional_for`], to go before bulk ones that the caller has; false if it
-    /// is the turn of those.
+    /// As [`Lane::take_transactional_for`], to go before bulk ones that the caller has.
     pub fn overtake_for(&self, connection: ConnectionId, hand: &mut VecDeque<Push>) -> bool {
         self.queue
             .overtake_for(connection, hand, || self.crew.wake_warm())
+    }
+
+    /// Whether bulk pushes go before the transactional ones that wait: enough of these went before
+    /// them.
+    pub fn is_turn_of_bulk(&self) -> bool {
+        self.queue.is_turn_of_bulk()
+    }
+
+    /// A bulk push was sent.
+    pub fn bulk_goes(&self) {
+        self.queue.bulk_goes();
     }
 
     /// Whether transactional pushes are queued, of whatever connection.

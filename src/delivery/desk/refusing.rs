@@ -12,7 +12,7 @@ use super::super::transport::Transport;
 use super::{Desk, Timer};
 use crate::lane::CHUNK;
 use crate::moment::Moment;
-use crate::push::PushClass;
+use crate::push::{Push, PushClass};
 
 impl<T: Transport> Desk<T> {
     /// Takes pushes into the empty hand that the present connection has not refused, bulk ones only
@@ -29,11 +29,14 @@ impl<T: Transport> Desk<T> {
     }
 
     /// Takes transactional pushes before the bulk ones that are in the hand, as many as there are
-    /// streams for: others may have some for the rest.
+    /// streams for: others may have some for the rest. None if those in the hand go in their turn.
     pub(super) fn overtake(&mut self, stream_limit: usize) {
         let Some(link) = &mut self.links.present else {
             return;
         };
+        if self.lane.is_turn_of_bulk() && link.room_in_turn(stream_limit) > 0 {
+            return;
+        }
         let most = link.room(stream_limit, PushClass::Transactional).min(CHUNK);
         let (mut first, mut chunk) = (VecDeque::new(), VecDeque::new());
         while first.len() < most && self.lane.overtake_for(link.id(), &mut chunk) {
@@ -79,5 +82,11 @@ impl<T: Transport> Desk<T> {
                 self.lane.sift_aside(|push| settler.keeps(push, moment));
             }
         }
+    }
+
+    /// Settles a push that no connection can carry.
+    pub(super) fn settle_unsendable(&mut self, push: &Push, now: Moment) {
+        let text = "a field of the request has characters that HTTP/2 does not carry";
+        self.settler.settle_as_unsendable(push, text, now);
     }
 }

@@ -5,6 +5,7 @@ mod purging;
 mod refusing;
 mod sharing;
 mod sweeping;
+mod turns;
 mod worth;
 
 use std::collections::VecDeque;

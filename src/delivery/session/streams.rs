@@ -5,7 +5,9 @@ use super::{LEAST_SEND_WINDOW, OUTPUT_HIGH_WATER, Session};
 use crate::http2::Connection;
 use crate::push::{Push, PushClass};
 
-/// For bulk pushes both come sooner, so that they leave what a transactional one takes.
+/// For bulk pushes both come sooner, so that they leave what a transactional one takes. What the
+/// kernel has to send is not bounded besides (`TCP_NOTSENT_LOWAT`): it is less than what is in
+/// flight, and bytes that it did not take would stay in the output, in their order just as well.
 const BULK_OUTPUT_HIGH_WATER: usize = OUTPUT_HIGH_WATER / 2;
 /// See [`BULK_OUTPUT_HIGH_WATER`].
 const BULK_LEAST_SEND_WINDOW: usize = 2 * LEAST_SEND_WINDOW;
@@ -19,8 +21,30 @@ impl Session {
     /// Pushes of that class that it may take now, with at most `stream_limit` in flight, of which
     /// bulk ones have all but those that are kept.
     pub fn room(&self, http2: &Connection, stream_limit: usize, class: PushClass) -> usize {
+        self.room_of(http2, stream_limit, class, class)
+    }
+
+    /// As [`Session::room`], for bulk pushes whose turn it is: they leave streams to the others and
+    /// nothing else, which would use that up for ever if they come without end.
+    pub fn room_in_turn(&self, http2: &Connection, stream_limit: usize) -> usize {
+        self.room_of(
+            http2,
+            stream_limit,
+            PushClass::Bulk,
+            PushClass::Transactional,
+        )
+    }
+
+    /// With what is left to pushes of the class `leaving_as`.
+    fn room_of(
+        &self,
+        http2: &Connection,
+        stream_limit: usize,
+        class: PushClass,
+        leaving_as: PushClass,
+    ) -> usize {
         let in_flight = self.flights.len();
-        let (least_window, most_output) = match class {
+        let (least_window, most_output) = match leaving_as {
             PushClass::Transactional => (LEAST_SEND_WINDOW, OUTPUT_HIGH_WATER),
             PushClass::Bulk => (BULK_LEAST_SEND_WINDOW, BULK_OUTPUT_HIGH_WATER),
         };

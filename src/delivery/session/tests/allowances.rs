@@ -98,6 +98,12 @@ fn no_more_than_256_kib_wait_for_a_socket_that_takes_nothing() {
     assert!(waits > limit && waits < limit + 4096, "{waits}");
     wire.client.advance_output(4096);
     assert!(wire.room() > 0, "as soon as it takes some");
+    let of_bulk = wire.room_for(PushClass::Bulk, usize::MAX);
+    let in_turn = wire.session.room_in_turn(&wire.client, usize::MAX);
+    assert!(
+        of_bulk == 0 && in_turn > 0,
+        "half is for the others, but for a turn"
+    );
 }
 
 #[test]

@@ -38,5 +38,7 @@ fn bulk_pushes_leave_streams_to_the_others() {
             wire.send(next.unwrap());
         }
         assert_eq!(wire.room_for(PushClass::Bulk, streams), 0);
+        let in_turn = wire.session.room_in_turn(&wire.client, streams);
+        assert_eq!(in_turn, 0, "also in their turn");
     }
 }
