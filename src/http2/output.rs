@@ -71,10 +71,11 @@ impl Output {
         self.bytes.truncate(self.start.saturating_add(keep));
     }
 
-    /// Takes back the frames of these streams, ascending, from the frame that begins at `position`
-    /// on, which the transport has not taken. Returns the bytes of content among them; `None`, and
-    /// nothing is taken back, if there is a field block of another stream.
-    pub(super) fn cut_streams(&mut self, position: u64, streams: &[StreamId]) -> Option<usize> {
+    /// Takes back the frames of the streams from `first` on, from the frame that begins at
+    /// `position` on: its HEADERS, of which the transport has taken nothing. Returns the bytes of
+    /// content among them; `None`, and nothing is taken back, if there is a field block of an
+    /// earlier stream.
+    pub(super) fn cut_streams(&mut self, position: u64, first: StreamId) -> Option<usize> {
         let ahead = usize::try_from(position.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         let from = self.start.saturating_add(ahead).min(self.bytes.len());
         let mut rest = self.bytes.get(from..)?;
@@ -83,7 +84,7 @@ impl Output {
         while let Some(header) = FrameHeader::parse(rest) {
             let whole = HEADER_LEN.saturating_add(header.length).min(rest.len());
             let (frame, after) = rest.split_at(whole);
-            if streams.binary_search(&header.stream).is_err() {
+            if header.stream < first {
                 if matches!(header.kind, Kind::Headers | Kind::Continuation) {
                     return None;
                 }

@@ -206,7 +206,7 @@ impl Wire {
     }
 
     /// The daemon has taken requests back: exactly the frames of those of which the socket took
-    /// nothing, and it sends no others.
+    /// nothing, with those behind them that it had reset, and it sends no others.
     fn taken_back(&mut self, left: u64, now: Instant, ledger: &mut Ledger) {
         let unsent: Vec<u32> = self
             .open
@@ -214,8 +214,9 @@ impl Wire {
             .filter(|(_, open)| open.at >= self.handed)
             .map(|(stream, _)| *stream)
             .collect();
+        let first = unsent.first().copied().unwrap_or(u32::MAX);
         self.ahead
-            .retain(|frame| frame.at < self.handed || !unsent.contains(&frame.stream));
+            .retain(|frame| frame.at < self.handed || frame.stream < first);
         let handed = self.handed;
         let mut at = self
             .ahead

@@ -144,9 +144,10 @@ impl Connection {
 
     /// Client role: takes back every request of which no byte was handed to the transport. Each
     /// fails with `Fate::NotSent`, and will never be sent. Field blocks that were encoded behind
-    /// theirs cannot be sent any more, so no further stream is opened: the connection ends with
-    /// those that were sent. Does nothing while one of those may still have trailers, whose block
-    /// would be one of the encoded ones.
+    /// theirs cannot be sent any more: those of requests that were reset meanwhile go with them,
+    /// and no further stream is opened, so that the connection ends with those that were sent. Does
+    /// nothing while one of those may still have trailers, whose block would be one of the encoded
+    /// ones.
     pub fn take_back_unsent(&mut self) {
         if self.closed || self.role == Role::Server {
             return;
@@ -156,9 +157,10 @@ impl Connection {
             .into_iter()
             .filter(|id| self.is_unsent(*id))
             .collect();
-        let Some(first) = unsent.first().and_then(|id| self.streams.get(id)) else {
+        let Some(&first) = unsent.first() else {
             return;
         };
+        let opened_at = self.streams.get(&first).map(|stream| stream.opened_at);
         let may_have_trailers = |stream: &Stream| match stream.writing {
             Writing::Done => stream
                 .waiting
@@ -170,7 +172,9 @@ impl Connection {
         if sent.any(|(_, stream)| may_have_trailers(stream)) {
             return;
         }
-        let Some(content) = self.output.cut_streams(first.opened_at, &unsent) else {
+        // Later streams begin behind it.
+        let content = opened_at.and_then(|at| self.output.cut_streams(at, first));
+        let Some(content) = content else {
             return;
         };
         // It was never sent: others may send as much.

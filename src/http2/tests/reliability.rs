@@ -1,5 +1,7 @@
 //! RFC 9113 §8.7: what may be sent again.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 #[test]
@@ -177,6 +179,66 @@ fn goaway_takes_back_what_was_not_sent_even_below_its_last_stream() {
     assert!(end.sent().is_empty());
     end.receive(&goaway(sent[0], ErrorCode::NO_ERROR, b""));
     assert_eq!(fates(&mut end), [(sent[1], Fate::NotProcessed)]);
+}
+
+#[test]
+fn what_was_reset_before_it_was_sent_keeps_no_other_from_being_taken_back() {
+    // Whatever the socket had taken by then; a GOAWAY names the first of five as its last.
+    let requests = |end: &mut Side| {
+        let streams = [(); 5].map(|()| end.request(b"content"));
+        end.connection.ping([7; 8]);
+        streams
+    };
+    let whole = {
+        let mut end = Side::client();
+        requests(&mut end);
+        end.connection.output().len()
+    };
+    for taken in 0..=whole {
+        for is_goaway in [false, true] {
+            let mut end = Side::client();
+            let window = end.connection.send_window();
+            let streams = requests(&mut end);
+            let mut bytes = end.connection.output()[..taken].to_vec();
+            end.connection.advance_output(taken);
+            let unsent: Vec<_> = streams
+                .into_iter()
+                .filter(|stream| end.connection.is_unsent(*stream))
+                .collect();
+            let reset = [streams[1], streams[3]];
+            for stream in reset {
+                end.connection.reset(stream, ErrorCode::CANCEL);
+            }
+            if is_goaway {
+                end.receive(&goaway(streams[0], ErrorCode::NO_ERROR, b""));
+            } else {
+                end.connection.take_back_unsent();
+            }
+            for (stream, fate) in fates(&mut end) {
+                let is_unsent = fate == Fate::NotSent;
+                assert!(is_unsent || fate == Fate::NotProcessed, "cut at {taken}");
+                assert_eq!(is_unsent, unsent.contains(&stream), "cut at {taken}");
+            }
+            let goes_on = |id: &&StreamId| {
+                let is_in = !is_goaway || **id == streams[0];
+                is_in && !unsent.contains(id) && !reset.contains(id)
+            };
+            let open = streams.iter().filter(goes_on).count();
+            assert_eq!(end.connection.open_streams(), open, "cut at {taken}");
+            bytes.extend(end.connection.output());
+            // The socket opens: a server sees what was sent, and makes sense of it.
+            let mut server = Side::server();
+            server.receive(&bytes);
+            let events = server.events();
+            let seen: BTreeSet<_> = events.iter().filter_map(Event::stream).collect();
+            let is_back = |id: &StreamId| unsent.contains(id) && !reset.contains(id);
+            assert!(!seen.iter().any(is_back), "{seen:?}, cut at {taken}");
+            let closed = server.connection.is_closed();
+            assert!(!closed, "{:?}, cut at {taken}", events.last());
+            let content = seen.len() * b"content".len();
+            assert_eq!(end.connection.send_window(), window - content);
+        }
+    }
 }
 
 #[test]

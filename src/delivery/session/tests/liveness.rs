@@ -6,12 +6,18 @@ use crate::delivery::session::causes::GOAWAY_SHOWN;
 #[test]
 fn what_was_not_written_within_its_time_was_not_sent() {
     let mut wire = Wire::apns(10);
-    let mut pushes = pushes(4, |_| {}).into_iter();
+    let mut pushes = pushes(5, |_| {}).into_iter();
     wire.send(pushes.next().unwrap());
     wire.settle();
     for push in pushes {
         wire.send(push);
     }
+    // One that is called off before it was written keeps no other.
+    let (now, mut ended) = (wire.now, Vec::new());
+    let called_off = wire
+        .session
+        .cancel(PushId(4), &mut wire.client, now, &mut ended);
+    assert!(called_off.is_some() && ended.is_empty());
     // The socket takes the beginning of the second and then nothing.
     let up = wire.client.output()[..20].to_vec();
     wire.client.advance_output(20);
@@ -26,7 +32,7 @@ fn what_was_not_written_within_its_time_was_not_sent() {
         (1, "unknown"),
         (2, "unknown"),
         (3, "not sent"),
-        (4, "not sent"),
+        (5, "not sent"),
     ];
     assert_eq!(
         wire.outcomes(),
