@@ -69,6 +69,8 @@ pub struct Session {
     list_exceeded: Option<(usize, usize)>,
     answered: u64,
     useful: bool,
+    /// The last answer told of an error of the provider's own.
+    falters: bool,
     retiring: Option<String>,
     /// What a GOAWAY said of the credential of the connection, if it refused it, and while which
     /// push was under way.
@@ -115,6 +117,7 @@ impl Session {
             timeouts_in_silence: 0,
             answered: 0,
             useful: false,
+            falters: false,
             retiring: None,
             refused: None,
             refusal_told: false,
@@ -496,6 +499,7 @@ impl Session {
         let status = head.status()?;
         self.answered = self.answered.saturating_add(1);
         self.timeouts_in_silence = 0;
+        self.falters = status >= 500;
         let read = |content| self.requests.read_answer(status, head, content, now);
         let answer = match rest {
             RestOfAnswer::Came => read(&flight.content),

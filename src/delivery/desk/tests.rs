@@ -33,6 +33,8 @@ enum Manners {
     Forbids,
     /// For the credential, as a connection does that is older than the team's app.
     IsOld,
+    /// For now, by an error of its own.
+    Falters,
     /// For good.
     IsSilent,
 }
@@ -162,6 +164,10 @@ impl Transport for Kind {
                     Manners::IsOld => {
                         let body: &[u8] = br#"{"reason":"InvalidProviderToken"}"#;
                         let sent = self.provider.send_response(stream, 403, &[], Some(body));
+                        sent.unwrap();
+                    }
+                    Manners::Falters => {
+                        let sent = self.provider.send_response(stream, 500, &[], Some(b""));
                         sent.unwrap();
                     }
                     Manners::IsSilent => {}

@@ -10,10 +10,12 @@ use crate::push::ConnectionId;
 
 impl Session {
     /// Whether another lane may have its connection: no push is on it, an answer has shown that it
-    /// is good for something, and nothing since that it is not.
+    /// is good for something, and nothing since that it is not. Who answers with errors would else
+    /// be everybody's: it is free soonest.
     pub fn is_spotless(&self) -> bool {
         self.flights.is_empty()
             && self.useful
+            && !self.falters
             && self.retiring.is_none()
             && self.refused.is_none()
             && self.refusals == 0

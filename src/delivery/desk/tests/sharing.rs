@@ -311,6 +311,29 @@ fn what_asks_for_a_fresh_connection_has_one_that_the_lane_opens() {
     assert!(!lanes.scenes[2].lane.holding().is_held());
 }
 
+#[test]
+fn what_answers_with_errors_is_given_to_nobody_until_it_takes_a_push_again() {
+    let mut lanes = Lanes::of_one_key(3, |_, nth| match nth {
+        1 => Manners::Falters,
+        _ => Manners::Answers,
+    });
+    lanes.push(0);
+    lanes.enqueue(0);
+    lanes.push(1);
+    assert_eq!(
+        (lanes.opened(), lanes.open()),
+        (vec![1, 1, 0], vec![1, 1, 0])
+    );
+    lanes.pass(0, Duration::from_secs(60));
+    assert_eq!(lanes.scenes[0].lane.stats().figures().push_success, 2);
+    // It was used last.
+    lanes.push(2);
+    assert_eq!(
+        (lanes.opened(), lanes.open()),
+        (vec![1, 1, 0], vec![0, 1, 1])
+    );
+}
+
 /// Whose transactional pushes it must not hold up.
 #[test]
 fn a_campaign_takes_no_connection_of_another_lane() {
