@@ -198,7 +198,7 @@ impl Crew {
     }
 
     /// Whether the lane, which is idle, has nothing to lose with its last thread: it will not need
-    /// that soon, or would have to connect anyway.
+    /// that soon, or would have to connect anyway. Who has lent its connection has it back.
     pub(super) fn spares_its_last(&self) -> bool {
         let connected = [
             SeatState::Looking,
@@ -207,8 +207,9 @@ impl Crew {
             SeatState::Reserved,
         ];
         let mut seats = 0..self.wakes.len();
-        lock(&self.idle).is_for_long
-            || !seats.any(|seat| connected.iter().any(|it| self.attendance.is(seat, *it)))
+        let is_connected = |seat| connected.iter().any(|it| self.attendance.is(seat, *it));
+        let is_for_long = lock(&self.idle).is_for_long;
+        is_for_long || !(self.dial().has_lent() || seats.any(is_connected))
     }
 
     /// Wakes a thread for work, or starts one, unless one is looking already or none could send it;

@@ -38,7 +38,7 @@ pub enum Permit {
 
 /// A lane's dialling state.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "six independent facts")]
 pub struct Dial {
     connecting: bool,
     /// The connection that was opened last has not shown yet what it is good for.
@@ -58,6 +58,8 @@ pub struct Dial {
     took_over_in_vain: bool,
     /// An answer has asked for a fresh connection.
     wants_fresh: bool,
+    /// Another lane has the last connection, and gives it back when this one needs it.
+    has_lent: bool,
 }
 
 impl Dial {
@@ -92,6 +94,7 @@ impl Dial {
     pub fn succeeded(&mut self) {
         self.connecting = false;
         self.wants_fresh = false;
+        self.has_lent = false;
         self.unsettled = true;
         self.not_before = None;
     }
@@ -111,6 +114,17 @@ impl Dial {
         self.failures = 0;
         self.is_wary = false;
         self.took_over_in_vain = false;
+    }
+
+    /// The last connection is another lane's from now on. It was as good as one that is idle.
+    pub fn lent(&mut self) {
+        self.proved();
+        self.has_lent = true;
+    }
+
+    /// Whether another lane has the last connection.
+    pub fn has_lent(&self) -> bool {
+        self.has_lent
     }
 
     /// Whether the next connection may be another lane's: it must not end by what has ended this

@@ -173,8 +173,7 @@ impl<T: Transport> Desk<T> {
             self.sharing.membership = Some(membership);
             return;
         };
-        // As one that was idle.
-        self.lane.crew().dial().proved();
+        self.lane.crew().dial().lent();
         ::log::debug!("{lane}: gave its connection to lane {taker}");
     }
 

@@ -133,10 +133,16 @@ fn an_idle_lane_yields_its_last_thread_to_who_has_none_and_last_of_all() {
         [1, 1, 1, 1],
         "the campaign had more than one"
     );
-    // Without a connection it has nothing to lose.
-    let seats = site.lanes[2].crew().attendance();
-    seats.leave(0, SeatState::Cold);
+    // Without a connection it has nothing to lose, but it has lent its own.
+    let crew = site.lanes[2].crew();
+    crew.dial().lent();
+    crew.attendance().leave(0, SeatState::Cold);
     site.settle(3, 3);
+    look();
+    assert_eq!(site.threads(), [1, 1, 1, 1], "it has that back");
+    crew.dial().succeeded();
+    crew.dial().settled();
+    site.limit.hand_on();
     look();
     assert_eq!(site.threads(), [2, 1, 0, 1]);
     site.limit.set_most(3);

@@ -119,6 +119,10 @@ fn lanes_of_one_key_that_push_in_turn_use_one_connection() {
         lanes.push(turn % 3);
         assert_eq!(lanes.opened(), [1, 0, 0]);
         assert_eq!(lanes.open().iter().sum::<usize>(), 1);
+        let has_lent = |scene: &Scene| scene.lane.crew().dial().has_lent();
+        let lent = lanes.scenes.iter().map(has_lent);
+        let had_it = |lane| lane != turn % 3 && lane <= turn;
+        assert!(lent.eq((0..3).map(had_it)), "{turn}");
     }
     let settled = lanes.scenes.iter().map(|it| it.settled.len());
     assert_eq!(settled.collect::<Vec<_>>(), [20; 3]);
