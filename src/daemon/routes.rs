@@ -170,6 +170,7 @@ fn apns_route(
         port,
         stance: found.stance,
         speaker,
+        idle_timeout: lane.keepalive_timeout,
     };
     Route {
         endpoint: Endpoint {
@@ -256,6 +257,7 @@ fn fcm_route(
         port,
         stance,
         speaker,
+        idle_timeout: lane.keepalive_timeout,
     };
     Ok(Route {
         endpoint: Endpoint {

@@ -263,6 +263,7 @@ mod tests {
             port: 443,
             stance: Stance::default(),
             speaker: Speaker::Certificate,
+            idle_timeout: Duration::from_secs(90),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Which connections may stand for each other, whichever lane has opened them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::shared_tokens::SharedTokens;
 use crate::net::tls::Stance;
@@ -16,6 +17,9 @@ pub struct PoolKey {
     pub stance: Stance,
     /// As whom it speaks.
     pub speaker: Speaker,
+    /// Without pushes for so long it is closed: no lane has one that is to be kept for longer than
+    /// its own, or has lain idle for too long.
+    pub idle_timeout: Duration,
 }
 
 /// As whom a connection speaks to its provider.
@@ -61,6 +65,7 @@ mod tests {
             port,
             stance: Stance::default(),
             speaker,
+            idle_timeout: Duration::from_secs(90),
         };
         let of_team = |tokens: &Arc<_>| Speaker::SigningKey(Arc::clone(tokens));
         let account = |name: &str| Speaker::Account(name.to_owned());
@@ -74,6 +79,10 @@ mod tests {
             key("a.example", 443, account("other@example")),
             PoolKey {
                 stance: Stance::of(&Authority::new().roots(), None),
+                ..key("a.example", 443, Speaker::Certificate)
+            },
+            PoolKey {
+                idle_timeout: Duration::from_secs(3600),
                 ..key("a.example", 443, Speaker::Certificate)
             },
         ];

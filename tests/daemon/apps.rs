@@ -370,7 +370,9 @@ fn apps_of_one_key_that_push_in_turn_use_one_connection_and_those_of_another_the
         .with_text(
             "apps.other.ios.token_auth_key_path",
             other.path.to_str().unwrap(),
-        );
+        )
+        .with_app("longer", &simulated.simulator)
+        .with("apps.longer.ios.keepalive_timeout", 3600);
     let daemon = site.start();
     for number in 0..12 {
         let app = ["default", "shop", "news"][usize::try_from(number % 3).unwrap()];
@@ -383,6 +385,8 @@ fn apps_of_one_key_that_push_in_turn_use_one_connection_and_those_of_another_the
     push_to(&daemon, "other", 12);
     push_to(&daemon, "shop", 13);
     push_to(&daemon, "other", 14);
+    // Which it keeps for longer.
+    push_to(&daemon, "longer", 15);
     let notes = simulated.notes();
     let of_number = |number: u64| {
         let mut of = notes
@@ -396,7 +400,7 @@ fn apps_of_one_key_that_push_in_turn_use_one_connection_and_those_of_another_the
     );
     // Of one Google account are all.
     let of_each = [Provider::Apns, Provider::Fcm].map(|provider| used(&simulated, provider));
-    assert_eq!(of_each, [2, 1]);
+    assert_eq!(of_each, [3, 1]);
     assert!(simulated.received().values().all(|times| *times == 1));
 }
 

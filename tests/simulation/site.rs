@@ -135,6 +135,7 @@ impl Site {
                     port: 443,
                     stance: Stance::default(),
                     speaker: Speaker::Account(speaker),
+                    idle_timeout: self.idle_timeout,
                 })
             }),
             channels: None,

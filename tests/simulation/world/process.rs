@@ -1,6 +1,7 @@
 //! The lanes of a process.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use sterna::push::LaneId;
 
@@ -29,6 +30,8 @@ pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
     let machine = Rc::new(machine.bounded(many + beyond));
     // Lanes of one team's key hand each other connections.
     let teams = dice.chance(700).then(|| dice.one_of(&[1, 1, 2]));
+    let idle_timeout = [None, Some(5), Some(60), Some(600)][usize::try_from(seed % 4).unwrap()];
+    let idle_timeout = idle_timeout.map(Duration::from_secs);
     let proofs = [Proof::Certificate, Proof::AuthTokens, Proof::AccessTokens];
     let common = dice.chance(600).then(|| dice.one_of(&proofs));
     let numbered = (1_u64..).zip(NAMES).take(many);
@@ -36,11 +39,15 @@ pub(crate) fn run(seed: u64, traced: bool) -> Vec<Report> {
         .map(|(number, name)| {
             let mut dice = Dice::new(dice.draw());
             let proof = common.unwrap_or_else(|| dice.one_of(&proofs));
+            let team = teams.map(|teams| dice.between(1, teams));
+            let by_chance = Site::of_chance(&mut dice);
             let site = Site {
                 proof,
-                team: teams.map(|teams| dice.between(1, teams)),
+                // Those of a team that keep theirs for different times share none.
+                idle_timeout: idle_timeout.unwrap_or(by_chance.idle_timeout),
+                team,
                 lane: LaneId::of(name, proof.lane().provider(), None).unwrap(),
-                ..Site::of_chance(&mut dice)
+                ..by_chance
             };
             let mut world = World::of_chance(site, Rc::clone(&machine), dice, traced);
             world.begin_ids((number - 1) * IDS + 1);

@@ -99,6 +99,7 @@ fn route(team: &str) -> Route {
         port: 443,
         stance: Stance::default(),
         speaker: Speaker::Account(team.to_owned()),
+        idle_timeout: 10 * HOUR,
     };
     Route {
         timeout: HOUR,

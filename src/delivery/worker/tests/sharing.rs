@@ -21,6 +21,7 @@ impl Siblings {
                 port: provider.endpoint.port,
                 stance: Stance::default(),
                 speaker: Speaker::Certificate,
+                idle_timeout: AMPLE,
             };
             let route = Route {
                 endpoint: provider.endpoint.clone(),
