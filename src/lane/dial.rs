@@ -99,6 +99,11 @@ impl Dial {
         self.not_before = None;
     }
 
+    /// No connection is wanted after all.
+    pub fn called_off(&mut self) {
+        self.connecting = false;
+    }
+
     /// What stands is good for something, or has had its time to show it, or has gone.
     pub fn settled(&mut self) {
         self.unsettled = false;

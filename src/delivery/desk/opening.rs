@@ -13,6 +13,7 @@ impl<T: Transport> Desk<T> {
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
         self.timers.stop(Timer::Connect);
+        self.call_off(now);
         let opens = self.sharing.take_opens();
         if let Some(begun) = &mut self.links.dialling {
             if opens {

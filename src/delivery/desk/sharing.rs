@@ -198,9 +198,31 @@ impl<T: Transport> Desk<T> {
     /// Has no more to do with other lanes.
     pub(super) fn end_sharing(&mut self, now: Moment) {
         self.sharing.forget_present();
+    /// Asks no longer for what would be closed at once: whoever was asked keeps it.
+    pub(super) fn call_off(&mut self, now: Moment) {
+        let is_shared = self.sharing.asked.is_some() || self.sharing.opens;
+        let Some(begun) = self.links.dialling.filter(|_| is_shared) else {
+            return;
+        };
+        let is_present = begun.generation == self.following.generation;
+        let takes = is_present && self.links.present.is_none();
+        if takes && !self.is_going && !self.lane.is_quiet() {
+            return;
+        }
+        self.withdraw(now);
+        self.sharing.opens = false;
+        self.links.dialling = None;
+        self.lane.crew().dial().called_off();
+    }
+
         let asked = self.sharing.asked.take();
         if let Some(handed) = asked.and_then(|asked| asked.withdraw()) {
             handed.close(now);
+        self.withdraw(now);
+    }
+
+    fn withdraw(&mut self, now: Moment) {
+        self.timers.stop(Timer::TakeOver);
         }
     }
 }

@@ -195,6 +195,35 @@ fn who_has_got_work_meanwhile_keeps_its_connection() {
 
 type Befall = fn(&mut Scene);
 
+#[test]
+fn who_would_close_it_at_once_asks_no_longer() {
+    let cases: [(&str, usize, Befall); 3] = [
+        ("it yields its place", 0, |scene| {
+            scene.lane.holding().pause(scene.now);
+            scene.desk.is_going = true;
+        }),
+        ("nothing more is sent", 0, |scene| {
+            scene.lane.fall_quiet();
+        }),
+        ("its route was replaced", 1, |scene| {
+            let present = PresentRoute::new(&scene.lane, route("one"));
+            present.replace(route("one"), scene.now);
+            scene.desk.following = FollowedRoute::new(present);
+        }),
+    ];
+    for (why, opens, befall) in cases {
+        let mut lanes = Lanes::of_one_key(2, ANSWERS);
+        lanes.push(0);
+        lanes.enqueue(1);
+        befall(&mut lanes.scenes[1]);
+        lanes.pass(1, Duration::ZERO);
+        lanes.settle();
+        lanes.pass(1, MILLI);
+        assert_eq!(lanes.opened(), [1, opens], "{why}");
+        assert_eq!(lanes.open(), [1, opens], "{why}");
+    }
+}
+
 /// Nor is it asked for.
 #[test]
 fn what_may_not_be_good_is_not_given_away() {
