@@ -41,6 +41,7 @@ pub(super) struct Link<T> {
     connection: T,
     session: Session,
     begun: Begun,
+    /// Or taken over.
     opened: Instant,
     /// When a push was last sent on it.
     used: Moment,
@@ -296,7 +297,8 @@ impl<T: Transport> Link<T> {
         }
         let until = self.left.unwrap_or(now);
         let old = until.saturating_duration_since(self.opened) >= WORTHY_AGE;
-        let answered = self.session.answered();
+        let before = self.answers_before.unwrap_or(0);
+        let answered = self.session.answered().saturating_sub(before);
         let busy = self.session.is_useful() && (old || answered >= WORTHY_ANSWERS);
         let idle = matches!(self.session.retiring(), Some(IDLE | YIELDED));
         // Its provider may part with it while most of the answers are under way: they decide.

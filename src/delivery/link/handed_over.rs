@@ -1,8 +1,6 @@
 //! How a connection goes from a thread of one lane to one of another: with all that is known of
 //! it, and without a push.
 
-use std::time::Instant;
-
 use super::{Begun, Link};
 use crate::delivery::route::Route;
 use crate::delivery::session::Session;
@@ -20,7 +18,6 @@ pub(in crate::delivery) struct HandedOver<T> {
     pub(in crate::delivery) connection: T,
     session: Session,
     begun: Moment,
-    opened: Instant,
     used: Moment,
     ping_complaints: u32,
 }
@@ -41,7 +38,6 @@ impl<T: Transport> Link<T> {
             connection: self.connection,
             session: self.session,
             begun: self.begun.at,
-            opened: self.opened,
             used: self.used,
             ping_complaints: self.ping_complaints,
         }
@@ -65,7 +61,8 @@ impl<T: Transport> Link<T> {
                 at: handed.begun,
                 ..begun
             },
-            opened: handed.opened,
+            // What ends it soon ends under this lane's pushes, however old it is.
+            opened: begun.at.monotonic,
             used: handed.used,
             grace: Grace::default(),
             settled: true,

@@ -368,6 +368,42 @@ fn what_answers_with_errors_is_given_to_nobody_until_it_takes_a_push_again() {
     );
 }
 
+/// What it did for others is no reason to reconnect each time.
+#[test]
+fn one_that_was_taken_over_is_as_new_to_who_has_it() {
+    let refuses: fn(usize, usize) -> Manners = |_, nth| match nth {
+        0 => Manners::Answers,
+        _ => Manners::Refuses,
+    };
+    for (ends, manners) in [(true, ANSWERS), (false, refuses)] {
+        let mut lanes = Lanes::of_one_key(2, manners);
+        lanes.push(0);
+        lanes.pass(0, Duration::from_secs(30));
+        lanes.enqueue(1);
+        lanes.settle();
+        assert_eq!((lanes.opened(), lanes.open()), (vec![1, 0], vec![0, 1]));
+        let now = lanes.scenes[1].now.monotonic;
+        if ends {
+            lanes.pass(1, Duration::from_secs(1));
+            let mut dial = lanes.scenes[1].lane.crew().dial();
+            while dial.short_lived(now, 0).is_none() {}
+            dial.forget_failures();
+            drop(dial);
+            let ends = |kind: &mut Kind| kind.provider.close(http2::ErrorCode::NO_ERROR);
+            lanes.scenes[1].desk.transports().for_each(ends);
+        }
+        lanes.pass(1, MILLI * if ends { 1 } else { 2000 });
+        let scene = &lanes.scenes[1];
+        let opens_at = scene.lane.crew().dial().opens_at(scene.now.monotonic);
+        assert_eq!(opens_at.is_some(), ends);
+        assert_eq!(lanes.open(), [0, usize::from(!ends)]);
+        if !ends {
+            lanes.pass(1, Duration::from_secs(10));
+            assert_eq!(lanes.opened(), [1, 1], "it makes way");
+        }
+    }
+}
+
 /// Whose transactional pushes it must not hold up.
 #[test]
 fn a_campaign_takes_no_connection_of_another_lane() {
