@@ -245,6 +245,11 @@ impl Queue {
         self.transactional.has_chunks()
     }
 
+    /// Whether bulk pushes wait that no connection has refused.
+    pub(super) fn has_bulk(&self) -> bool {
+        self.bulk.has_chunks()
+    }
+
     /// Whether transactional pushes wait that the connection may take; `None` is one that is still
     /// to be opened.
     pub(super) fn has_transactional_for(&self, connection: Option<ConnectionId>) -> bool {

@@ -52,6 +52,11 @@ impl Lane {
         self.queue.has_transactional_for(connection) || self.holding.has_work()
     }
 
+    /// Whether bulk pushes wait.
+    pub fn has_bulk(&self) -> bool {
+        self.queue.has_bulk()
+    }
+
     /// Whether something waits that the connection may take; `None` is one that is still to be
     /// opened.
     pub fn has_work_for(&self, connection: Option<ConnectionId>) -> bool {

@@ -68,9 +68,12 @@ impl<T: Transport> Desk<T> {
         let Some((pool, key)) = self.sharing.pool.as_ref().zip(key) else {
             return false;
         };
-        // A campaign would leave the others without.
-        let is_small = self.lane.has_urgent_for(None) && !self.shown.has_others(&self.lane);
+        // A campaign would leave the others without, and who tries a credential gives nothing back.
+        let is_small = self.lane.has_urgent_for(None)
+            && !self.lane.has_bulk()
+            && !self.shown.has_others(&self.lane);
         let is_well = is_small
+            && !self.following.has_candidate()
             && self.lane.may_send(now.monotonic) == MaySend::Yes
             && self.lane.crew().dial().may_take_over();
         let asked = is_well.then(|| pool.ask(&self.lane, self.seat, key));
@@ -195,9 +198,6 @@ impl<T: Transport> Desk<T> {
         is_present && !is_busy && !is_doubted && !ends
     }
 
-    /// Has no more to do with other lanes.
-    pub(super) fn end_sharing(&mut self, now: Moment) {
-        self.sharing.forget_present();
     /// Asks no longer for what would be closed at once: whoever was asked keeps it.
     pub(super) fn call_off(&mut self, now: Moment) {
         let is_shared = self.sharing.asked.is_some() || self.sharing.opens;
@@ -215,14 +215,17 @@ impl<T: Transport> Desk<T> {
         self.lane.crew().dial().called_off();
     }
 
-        let asked = self.sharing.asked.take();
-        if let Some(handed) = asked.and_then(|asked| asked.withdraw()) {
-            handed.close(now);
+    /// Has no more to do with other lanes.
+    pub(super) fn end_sharing(&mut self, now: Moment) {
+        self.sharing.forget_present();
         self.withdraw(now);
     }
 
     fn withdraw(&mut self, now: Moment) {
         self.timers.stop(Timer::TakeOver);
+        let asked = self.sharing.asked.take();
+        if let Some(handed) = asked.and_then(|asked| asked.withdraw()) {
+            handed.close(now);
         }
     }
 }

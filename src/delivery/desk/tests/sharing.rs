@@ -404,27 +404,38 @@ fn one_that_was_taken_over_is_as_new_to_who_has_it() {
     }
 }
 
-/// Whose transactional pushes it must not hold up.
+/// Whose transactional pushes it must not hold up, nor who tries a credential, for long.
 #[test]
-fn a_campaign_takes_no_connection_of_another_lane() {
-    let begin: [Befall; 2] = [
+fn who_would_not_give_it_back_soon_takes_no_connection_of_another_lane() {
+    let begin: [Befall; 4] = [
+        |scene| {
+            let present = PresentRoute::new(&scene.lane, route("one"));
+            present.try_out(route("one"), true, scene.now);
+            scene.desk.following = FollowedRoute::new(present);
+        },
+        // On a connection of another thread.
+        |scene| scene.lane.retries().budget().sent(1),
+        // With one among them that goes first.
         |scene| {
             let room = scene.lane.room().reserve(1).unwrap();
             let pushes = fixture::bulk_pushes(9, 1, scene.now);
             scene.lane.enqueue(room, pushes);
         },
-        // On a connection of another thread.
-        |scene| scene.lane.retries().budget().sent(1),
+        |scene| {
+            let room = scene.lane.room().reserve(1).unwrap();
+            let pushes = fixture::bulk_pushes(9, 1, scene.now);
+            scene.lane.enqueue(room, pushes);
+        },
     ];
     for (case, begin) in begin.into_iter().enumerate() {
         let mut lanes = Lanes::of_one_key(2, ANSWERS);
         lanes.push(0);
         begin(&mut lanes.scenes[1]);
-        if case == 1 {
+        if case < 3 {
             lanes.enqueue(1);
         }
         lanes.pass(1, MILLI);
-        assert_eq!((lanes.opened(), lanes.open()), (vec![1, 1], vec![1, 1]));
+        assert_eq!(lanes.open(), [1, 1], "{case}");
     }
 }
 
