@@ -11,8 +11,9 @@
 //!  takes it from its waiter ───▶ given, or not: rings ──────▶ puts it to its own waiter
 //! ```
 //!
-//! Each connection stays with one thread, which alone reads it, so that none is unwatched, and a
-//! busy thread pays nothing: to be free is a flag that it sets when it turns so. Nobody waits for
+//! Each connection stays with one thread, which alone reads it, so that none is unwatched, but on
+//! its way, until its new thread looks: it is rung for that, and has at most one coming. A busy
+//! thread pays nothing: to be free is a flag that it sets when it turns so. Nobody waits for
 //! long: an owner looks in its next round, for which it is rung, and whoever has waited for
 //! [`ASKED_MAX`] opens one of its own. Either side then finds that the other has decided, under the
 //! lock of the request, so that a connection has one thread at any time.
