@@ -39,7 +39,6 @@ pub mod settler;
 pub mod shared_tokens;
 mod sinks;
 pub mod stop;
-pub mod superseding;
 pub mod threads;
 pub mod transport;
 pub mod worker;

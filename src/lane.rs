@@ -15,7 +15,6 @@ mod alarms;
 mod aside;
 mod attendance;
 mod calls;
-mod channel_updates;
 mod chunks;
 mod connection_limit;
 mod crew;
@@ -48,7 +47,6 @@ use std::time::{Duration, Instant};
 
 pub use alarms::{ALARM_EVERY, ALARM_REASONS, Alarms};
 pub use attendance::{Attendance, Call, SeatState};
-pub use channel_updates::ChannelUpdates;
 pub use connection_limit::ConnectionLimit;
 pub use crew::{Crew, Start, Wake};
 pub use dial::{Dial, FIRST_WAIT, LONGEST_WAIT, Permit, SHORT_LIVED_BURST, SHORT_LIVED_EVERY};
@@ -101,7 +99,6 @@ pub struct Lane {
     prevalence: Mutex<Prevalence>,
     outage: SharedOutage,
     waiting: Mutex<Waiting>,
-    channel_updates: ChannelUpdates,
     crew: Crew,
     swept: Mutex<Option<Instant>>,
     quiet: AtomicBool,
@@ -138,7 +135,6 @@ impl Lane {
             prevalence: Mutex::default(),
             outage: SharedOutage::default(),
             waiting: Mutex::default(),
-            channel_updates: ChannelUpdates::default(),
             crew: Crew::new(threads),
             swept: Mutex::default(),
             quiet: AtomicBool::new(false),
@@ -187,11 +183,6 @@ impl Lane {
     /// What waits for another attempt.
     pub fn retries(&self) -> &Retries {
         &self.retries
-    }
-
-    /// Updates of broadcast channels among its pushes.
-    pub fn channel_updates(&self) -> &ChannelUpdates {
-        &self.channel_updates
     }
 
     /// What has waited, and for how long.

@@ -6,7 +6,6 @@
 //! whom it goes ([`DeviceTokens`]). A [`Push`] is one notification to one device token: the unit of
 //! queue, retry, log line and statistics.
 
-mod channel_update;
 mod content;
 mod contradictions;
 mod envelope;
@@ -36,7 +35,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use channel_update::ChannelUpdate;
 pub use content::{Content, HEAD_FIELDS_MAX};
 pub use contradictions::Contradictions;
 pub use envelope::{Envelope, Lifetime, PushClass, PushType, TargetKind};

@@ -31,7 +31,6 @@ use crate::delivery::reasons::JOURNAL_DAMAGED;
 use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
 use crate::delivery::settler::Settler;
-use crate::delivery::superseding;
 use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::journal::Fed;
 use crate::lane::{Asked, Lane, Lanes, Reservation, Said, TRANSACTIONAL_SHARE, Turn};
@@ -395,12 +394,10 @@ fn feed(
         );
         shelved |= !later.is_empty();
         for (push, due) in later {
-            superseding::arrive(lane, std::slice::from_ref(&push));
             lane.retries().shelve(push, due);
         }
     }
     settler.flush(now.monotonic);
-    superseding::arrive(lane, &pushes);
     lane.enqueue(room, pushes);
     if shelved {
         // Its threads have planned by a shelf that seemed empty.

@@ -17,7 +17,6 @@ mod followed_route;
 mod gatekeeping;
 mod inquiring;
 mod leaving;
-mod needless;
 mod opening;
 mod parting;
 mod recovery;
@@ -185,7 +184,6 @@ impl<T: Transport> Desk<T> {
         self.follow_route();
         self.follow_candidate();
         self.go_on_sweeping(now);
-        self.settle_needless(now);
         self.links.receive(now, &mut self.trays.ended);
         if !self.trays.ended.is_empty() {
             crash_point::pass("response");

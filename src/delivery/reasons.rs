@@ -9,8 +9,6 @@ pub const EXPIRED: &str = "expired";
 pub const JOURNAL_DAMAGED: &str = "journal_damaged";
 /// An operator has purged it from the queue.
 pub const PURGED: &str = "purged";
-/// A newer update of the same broadcast channel has made it needless.
-pub const SUPERSEDED: &str = "superseded";
 /// A lane is held for want of an access token.
 pub const NO_ACCESS_TOKEN: &str = "NoAccessToken";
 /// The push was refused unprocessed too often.
@@ -64,16 +62,6 @@ pub static OURS: &[(&str, Advice)] = &[
          settled.",
         "Give core.shutdown_timeout more seconds. With maybe_sent in the log line the provider \
          may have it, otherwise it does not.",
-    ),
-    said(
-        SUPERSEDED,
-        "a newer update of its broadcast channel made it needless",
-        "The push was an update of a broadcast channel and still waited when a newer one for the \
-         same channel was accepted, which shows all that it would have shown. The error line names \
-         that one. With maybe_sent in the log line an attempt before that was not answered: the \
-         provider may have it.",
-        "Nothing. If updates are superseded often, they come faster than the lane sends them: look \
-         in the operator log for what holds it up.",
     ),
     said(
         TOO_LATE,

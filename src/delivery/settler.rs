@@ -13,7 +13,6 @@ use super::policy::{self, Decision, Limits};
 use super::register::Register;
 use super::session::Ended;
 use super::sinks::Sinks;
-use super::superseding;
 use crate::jitter::Random;
 use crate::lane::{Asked, Lane, Rebuff, Said, Target, Turn};
 use crate::live::{Live, Reader};
@@ -196,11 +195,7 @@ impl Settler {
     }
 
     fn carry_out(&mut self, decision: Decision, push: Push, now: Moment) -> Option<Push> {
-        let needless = match decision {
-            Decision::Settle(_) => None,
-            Decision::Resend | Decision::Retry { .. } => superseding::superseded(&self.lane, &push),
-        };
-        match needless.map_or(decision, Decision::Settle) {
+        match decision {
             Decision::Settle(settlement) => self.settle(&push, settlement, now),
             Decision::Resend => {
                 self.note_tried(&push, None, now);
@@ -219,8 +214,8 @@ impl Settler {
         None
     }
 
-    /// Settles a push whose time has passed, or the time in which it may be tried again, or that a
-    /// newer one makes needless; gives back one that is still worth sending.
+    /// Settles a push whose time has passed, or the time in which it may be tried again; gives back
+    /// one that is still worth sending.
     pub fn settle_if_expired(&mut self, mut push: Push, now: Moment) -> Option<Push> {
         self.keeps(&mut push, now).then_some(push)
     }
@@ -231,9 +226,8 @@ impl Settler {
             // What a hold keeps waiting is not late by that.
             push.setback = None;
         }
-        let over = policy::expired(push, *self.limits.get(), now);
-        let over = over.or_else(|| policy::too_late(push, now));
-        match over.or_else(|| superseding::superseded(&self.lane, push)) {
+        let expired = policy::expired(push, *self.limits.get(), now);
+        match expired.or_else(|| policy::too_late(push, now)) {
             Some(settlement) => {
                 self.settle(push, settlement, now);
                 false
@@ -276,7 +270,6 @@ impl Settler {
         (self.trap)(push);
         // From here on it is settled.
         self.lane.retries().end(push);
-        superseding::ended(&self.lane, push, settlement.end);
         self.sinks.tell(push, settlement, now);
     }
 

@@ -24,13 +24,6 @@ impl Lane {
         alone.is_some_and(|_alone| self.sift_queue(begins, SWEPT_AT_A_TIME, keep))
     }
 
-    /// Shows `keep` what waits, on the shelf and in the queue, as [`Lane::sift_all`]. Does nothing
-    /// if another thread is at it; whether it did.
-    pub fn try_sift_all(&self, keep: impl FnMut(&mut Push) -> bool) -> bool {
-        let alone = self.try_alone();
-        alone.map(|_alone| self.sift_everything(keep)).is_some()
-    }
-
     /// Shows `keep` so many of what waits on the shelf, once in
     /// [`SWEEP_EVERY`](super::SWEEP_EVERY) while retries wait longer than until they were due.
     /// Whether there are more. Does nothing if another thread is at it.
@@ -50,12 +43,8 @@ impl Lane {
     }
 
     /// Shows `keep` what waits, on the shelf or in the queue; waits for a thread that is at it.
-    pub fn sift_all(&self, keep: impl FnMut(&mut Push) -> bool) {
+    pub fn sift_all(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         let _alone = lock(&self.sifting);
-        self.sift_everything(keep);
-    }
-
-    fn sift_everything(&self, mut keep: impl FnMut(&mut Push) -> bool) {
         // The shelf first: what becomes due while it is looked through is met in the queue.
         lock(&self.retries.shelf).begin_look();
         while self.sift_contents(SWEPT_AT_A_TIME, &mut keep) {}

@@ -11,7 +11,6 @@ mod answer;
 mod apns_id;
 mod auth_token;
 mod build;
-mod channel_update;
 mod channels;
 mod head;
 mod live_activity;
@@ -46,9 +45,7 @@ use crate::provider::shared::note_lifetime;
 use crate::provider::{
     Advice, Answer, AnswerHead, Built, Fault, PastWord, Pings, Row, Site, Targets, Unused, Vendor,
 };
-use crate::push::{
-    Accepted, ChannelUpdate, Content, Envelope, Native, Notification, PushType, TargetKind,
-};
+use crate::push::{Content, Envelope, Native, Notification, PushType, TargetKind};
 
 /// Where apps from the App Store and `TestFlight` are pushed to, or those under development.
 pub const fn host(sandbox: bool) -> &'static str {
@@ -200,10 +197,6 @@ impl Vendor for Apns {
 
     fn lifetime_rule(&self) -> &'static str {
         "its expiry"
-    }
-
-    fn channel_update(&self, accepted: &Accepted) -> Option<ChannelUpdate> {
-        channel_update::channel_update(accepted)
     }
 
     fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use super::{Advice, Answer, AnswerHead, PastWord, Row};
 use crate::moment::Moment;
 use crate::push::{
-    Accepted, ChannelUpdate, Content, Envelope, HEAD_FIELDS_MAX, LaneId, Native, Notification,
-    Push, TargetKind,
+    Content, Envelope, HEAD_FIELDS_MAX, LaneId, Native, Notification, Push, TargetKind,
 };
 
 /// What one provider asks, answers and wants. Pure.
@@ -59,12 +58,6 @@ pub trait Vendor: fmt::Debug + Send + Sync {
 
     /// What callers say the lifetime in.
     fn lifetime_rule(&self) -> &'static str;
-
-    /// What pushes of a notification to broadcast channels say, if they are updates of which a
-    /// newer one may make an older one needless.
-    fn channel_update(&self, _: &Accepted) -> Option<ChannelUpdate> {
-        None
-    }
 
     /// Reads an answer.
     fn answer(&self, head: AnswerHead<'_>, body: &[u8], now: Moment) -> Answer;

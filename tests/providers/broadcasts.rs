@@ -17,14 +17,14 @@ use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::{hex_token, wait_until};
 
-pub(super) fn made(daemon: &Daemon, policy: u8) -> String {
+fn made(daemon: &Daemon, policy: u8) -> String {
     let body = json!({"message_storage_policy": policy}).to_string();
     let reply = daemon.request("POST", "/channels", body.as_bytes());
     assert_eq!(reply.status, 201, "{}", reply.text());
     reply.json()["channel"].as_str().unwrap().to_owned()
 }
 
-pub(super) fn get(daemon: &Daemon, target: &str) -> Reply {
+fn get(daemon: &Daemon, target: &str) -> Reply {
     daemon.request("GET", target, b"")
 }
 

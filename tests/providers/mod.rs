@@ -10,7 +10,6 @@
 mod absence;
 mod apple;
 mod broadcasts;
-mod channel_updates;
 mod credentials;
 mod faults;
 mod google;

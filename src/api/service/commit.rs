@@ -10,7 +10,6 @@ use super::{Service, keys_full};
 use crate::backlog::Refused;
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
-use crate::delivery::superseding;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
@@ -74,7 +73,6 @@ impl Service {
         }
         self.backlog.release_scheduled(&pushed);
         for Reserved { lane, room, pushes } in reserved.into_values() {
-            superseding::arrive(lane, &pushes);
             lane.enqueue(room, pushes);
         }
         // Nothing else would tell of the pushes after a crash.

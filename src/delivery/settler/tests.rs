@@ -7,9 +7,7 @@ use crate::delivery::sinks::LINES_HELD;
 use crate::log::Destination;
 use crate::provider::{Again, TokenEffect};
 use crate::push::fixture::push_to;
-use crate::push::{
-    Accepted, ConnectionId, Content, Envelope, LaneId, Note, Parcel, PushId, PushType, TargetKind,
-};
+use crate::push::{ConnectionId, LaneId, PushId};
 
 const PUSHES: usize = 10_000;
 
@@ -238,61 +236,4 @@ fn what_waits_for_its_retry_beyond_the_hour_fails_unless_a_hold_keeps_it() {
         "{line}"
     );
     assert_eq!(after(busy(), true, late), "", "the lane was held");
-}
-
-#[test]
-fn an_update_that_waits_is_superseded_by_a_newer_one_and_one_in_flight_is_not() {
-    let now = Moment::now();
-    let update = |id: u64, event: &str| {
-        let body =
-            format!(r#"{{"aps":{{"event":"{event}","timestamp":{id},"content-state":{{}}}}}}"#);
-        let envelope = Envelope {
-            target: TargetKind::Channel,
-            push_type: PushType::LiveActivity,
-            ..Envelope::to(LaneId::IOS)
-        };
-        let content = Content::whole(body.into_bytes());
-        let channel = ["ab12"].into_iter().collect();
-        let accepted = Accepted {
-            envelope,
-            parcel: Parcel::new(&content, &Note::default(), &channel),
-            first_id: PushId(id),
-            at: now,
-        };
-        Push::nth(&Arc::new(accepted), 0).unwrap()
-    };
-    let (lane, mut settler, _) = full();
-    lane.take_rest();
-    let error = |settler: &Settler| String::from_utf8(settler.unflushed()[1].to_vec()).unwrap();
-    let [shelved, flying, ends, newest] =
-        [(1, "update"), (2, "update"), (3, "end"), (4, "update")].map(|(id, it)| update(id, it));
-    for push in [&shelved, &flying, &ends] {
-        superseding::arrive(&lane, std::slice::from_ref(push));
-    }
-    // One is overtaken when it is to wait again, …
-    let busy = || answered(503, LaneEffect::None, None);
-    settler.conclude(ended(flying.clone(), busy()), now);
-    settler.conclude(ended(shelved.clone(), busy()), now);
-    let told = error(&settler);
-    assert!(
-        told.contains("\"id\":1,") && !told.contains("\"id\":2,"),
-        "{told}"
-    );
-    // … one while it waits on the shelf.
-    superseding::arrive(&lane, std::slice::from_ref(&newest));
-    assert!(lane.channel_updates().is_look_due(now.monotonic));
-    assert!(lane.try_sift_all(|push| settler.keeps(push, now)));
-    let told = error(&settler);
-    for (id, by) in [(1, 2), (2, 4)] {
-        let found = told
-            .lines()
-            .find(|line| line.contains(&format!("\"id\":{id},")));
-        let error = format!("superseded by push {by}, a newer update of the channel");
-        let found = found.unwrap();
-        assert!(
-            found.contains(&error) && found.contains(r#""reason":"superseded""#),
-            "{found}"
-        );
-    }
-    assert!(settler.settle_if_expired(ends, now).is_some());
 }
