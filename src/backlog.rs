@@ -60,7 +60,7 @@ use crate::delivery::register::{Keeper, Register};
 use crate::journal::{Fed, Journal, Outstanding, State};
 use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{Accepted, End, LaneId, Push, PushId, Waits};
+use crate::push::{Accepted, End, LaneId, Push, PushId, SoFar, Waits};
 use crate::recover::attempts;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
@@ -255,22 +255,27 @@ impl Backlog {
         self.journal()?.withdraw(id).ok().flatten()
     }
 
-    /// The last id of all that was given to be kept so far.
-    fn last_id(&self) -> PushId {
-        self.journal().map_or(PushId(0), Journal::last_id)
+    /// What was given to be kept, or accepted, so far.
+    fn so_far(&self, at: Moment) -> SoFar {
+        let ids = self.journal();
+        let ids = ids.map(|journal| (journal.node(), journal.high_water()));
+        SoFar { at, ids }
     }
 
     /// Takes back what is scheduled under an identifier, for the lanes that are meant and no later
-    /// than `last`, and gives it to `each`, who settles it; how much of it cannot be read now, and
-    /// is left. May wait for a disk.
+    /// than that, and gives it to `each`, who settles it; how much of it cannot be read now, and is
+    /// left. May wait for a disk.
     fn withdraw_named(
         &self,
-        (identifier, last): (&str, PushId),
+        (identifier, so_far): (&str, SoFar),
         is_meant: impl Fn(LaneId) -> bool,
         mut each: impl FnMut(Outstanding),
     ) -> u64 {
+        let Some((journal, (_, last))) = self.journal().zip(so_far.ids) else {
+            return 0;
+        };
         let (mut from, mut unread) = (Some(PushId(0)), 0);
-        while let Some((journal, id)) = self.journal().zip(from) {
+        while let Some(id) = from {
             let (left, next) = journal.withdraw_named(identifier, &is_meant, (id, last), &mut each);
             unread += left;
             from = next;

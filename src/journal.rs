@@ -125,7 +125,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
-use crate::push::{Accepted, End, LaneId, PushId};
+use crate::push::{Accepted, End, LaneId, Node, PushId};
 
 /// The journal of a daemon. Its methods may be called from any thread.
 #[derive(Debug)]
@@ -369,6 +369,11 @@ impl Journal {
     /// others; 0 without any. Pushes that were refused may have had later ones.
     pub fn high_water(&self) -> PushId {
         PushId(self.inbox.last_seen())
+    }
+
+    /// The daemon that keeps its pushes here: [`Settings::node`].
+    pub fn node(&self) -> Node {
+        self.inbox.node
     }
 
     /// Hands out pushes of one lane that were outstanding when the journal was opened, with

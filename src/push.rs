@@ -13,6 +13,7 @@ mod lane_id;
 mod native;
 mod note;
 mod parcel;
+mod so_far;
 mod tokens;
 
 /// How a push ended.
@@ -44,6 +45,7 @@ pub use lane_id::{
 pub use native::{ExtendValue, Native};
 pub use note::{Note, Texts};
 pub use parcel::Parcel;
+pub use so_far::SoFar;
 pub use tokens::{DeviceTokens, PackedToken};
 
 use crate::count;

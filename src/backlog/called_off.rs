@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use crate::push::{Push, PushId};
+use crate::push::{Push, PushId, SoFar};
 
 /// Pushes of earlier processes that are not sent any more.
 #[derive(Debug, Default)]
@@ -13,9 +12,9 @@ pub(super) struct CalledOff(Mutex<Meant>);
 /// Which those are.
 #[derive(Debug, Default)]
 pub(super) struct Meant {
-    /// By the app that alone is meant, if one is, with when that was said, since 1970: what is
-    /// accepted later is not meant.
-    identifiers: BTreeMap<(Option<Box<str>>, Box<str>), Duration>,
+    /// By the app that alone is meant, if one is, with what was accepted when that was said: what
+    /// is accepted later is not meant.
+    identifiers: BTreeMap<(Option<Box<str>>, Box<str>), SoFar>,
     pushes: BTreeSet<PushId>,
 }
 
@@ -24,12 +23,11 @@ impl Meant {
     pub(super) fn has(&self, push: &Push) -> bool {
         // A note is read at some cost, and of most pushes nothing is called off.
         let is_named = !self.identifiers.is_empty() && {
-            let accepted = push.accepted();
-            let app = accepted.envelope.lane.app();
+            let app = push.lane().app();
             let identifier: Box<str> = push.note().texts.identifier.into();
             let meant = [None, Some(app.into())].map(|app| (app, identifier.clone()));
-            let mut until = meant.iter().filter_map(|meant| self.identifiers.get(meant));
-            until.any(|until| accepted.at.unix <= *until)
+            let mut said = meant.iter().filter_map(|meant| self.identifiers.get(meant));
+            said.any(|so_far| so_far.has(push))
         };
         is_named || self.pushes.contains(&push.id())
     }
@@ -40,13 +38,13 @@ impl Meant {
 }
 
 impl CalledOff {
-    /// Means those of that identifier, and of that app if one is named, from now on, if `waits`
-    /// says that something is still to be read; what is just being read is in its lane when this
-    /// returns. False if there are too many.
+    /// Means those of that identifier that were accepted so far, and of that app if one is named,
+    /// from now on, if `waits` says that something is still to be read; what is just being read is
+    /// in its lane when this returns. False if there are too many.
     pub(super) fn add(
         &self,
         (app, identifier): (Option<&str>, &str),
-        now: Duration,
+        so_far: SoFar,
         waits: impl FnOnce() -> bool,
     ) -> bool {
         let mut all = self.lock();
@@ -61,7 +59,7 @@ impl CalledOff {
         if is_new && !has_room {
             return false;
         }
-        all.identifiers.insert(meant, now);
+        all.identifiers.insert(meant, so_far);
         true
     }
 
@@ -90,22 +88,28 @@ mod tests {
     use super::*;
     use crate::moment::Moment;
     use crate::provider::{self, Built};
-    use crate::push::{DeviceToken, LaneId, Notification};
+    use crate::push::{DeviceToken, LaneId, Node, Notification};
 
-    const NOW: Duration = Duration::from_secs(1);
+    /// When so many were accepted.
+    fn after(pushes: u64) -> SoFar {
+        SoFar {
+            at: Moment::now(),
+            ids: Some((Node::default(), PushId(pushes))),
+        }
+    }
 
     #[test]
     fn what_is_accepted_after_that_is_not_meant() {
         let called_off = CalledOff::default();
-        assert!(called_off.add((None, "sale"), NOW, || true));
-        let push = |secs, identifier: &str| {
+        assert!(called_off.add((None, "sale"), after(1), || true));
+        let push = |id, identifier: &str| {
             let mut notification = Notification::empty(LaneId::IOS);
             notification.identifier = identifier.into();
-            let mut at = Moment::now();
-            at.unix = Duration::from_secs(secs);
+            // It may have been scheduled.
+            let at = Moment::now();
             let tokens = [DeviceToken::new("token")];
             let built = Built::nothing(LaneId::IOS);
-            let accepted = provider::accept(&notification, &built, tokens, PushId(secs), at);
+            let accepted = provider::accept(&notification, &built, tokens, PushId(id), at);
             Push::nth(&Arc::new(accepted), 0).unwrap()
         };
         let meant = |push: &Push| called_off.lock().has(push);
@@ -115,7 +119,7 @@ mod tests {
         // Of one app alone, the default one having no name.
         for (app, is_meant) in [("shop", false), ("", true)] {
             let called_off = CalledOff::default();
-            assert!(called_off.add((Some(app), "sale"), NOW, || true));
+            assert!(called_off.add((Some(app), "sale"), after(1), || true));
             assert_eq!(called_off.lock().has(&push(0, "sale")), is_meant, "{app}");
         }
     }
@@ -124,16 +128,16 @@ mod tests {
     fn so_many_are_remembered_and_no_more() {
         let called_off = CalledOff::default();
         for number in 0..CALLED_OFF_MAX {
-            assert!(called_off.add((None, &number.to_string()), NOW, || true));
+            assert!(called_off.add((None, &number.to_string()), after(1), || true));
         }
         assert!(
-            !called_off.add((None, "one more"), NOW, || true)
-                && called_off.add((None, "0"), NOW, || true)
+            !called_off.add((None, "one more"), after(1), || true)
+                && called_off.add((None, "0"), after(1), || true)
         );
         assert!(!called_off.add_push(PushId(1)));
         assert_eq!(called_off.lock().len(), CALLED_OFF_MAX);
         // Once nothing is left to be read there is room for more.
-        assert!(called_off.add((None, "one more"), NOW, || false));
+        assert!(called_off.add((None, "one more"), after(1), || false));
         assert_eq!(called_off.lock().len(), 0);
     }
 }

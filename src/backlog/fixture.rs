@@ -92,8 +92,8 @@ impl Backlog {
         let mut names = (0..).map(|number: u32| number.to_string());
         let mut add = || {
             let name = names.next().unwrap();
-            self.called_off
-                .add((None, &name), Moment::now().unix, || true)
+            let so_far = self.so_far(Moment::now());
+            self.called_off.add((None, &name), so_far, || true)
         };
         while add() {}
     }

@@ -13,7 +13,7 @@ use crate::journal::Outstanding;
 use crate::lane::{Lane, Lanes};
 use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{LaneId, PushId};
+use crate::push::{LaneId, PushId, SoFar};
 use crate::recover::resume;
 
 /// Nothing that is taken back is judged by them.
@@ -40,11 +40,11 @@ impl Canceller<'_> {
     }
 
     /// Takes back what is scheduled under an identifier, for the lanes that are meant and no later
-    /// than that id; how many pushes, and how many notifications are left since they cannot be
+    /// than that; how many pushes, and how many notifications are left since they cannot be
     /// read now.
     pub(super) fn cancel_named(
         &self,
-        named: (&str, PushId),
+        named: (&str, SoFar),
         is_meant: impl Fn(LaneId) -> bool,
         now: Moment,
     ) -> (usize, u64) {

@@ -231,7 +231,7 @@ fn what_is_scheduled_is_shown_with_its_time_and_cancelled_before_it_wherever_its
     come.monotonic += Duration::from_millis(1);
     served.lane.enqueue(room, vec![push(come)]);
     assert_eq!(
-        [now, come].map(|begun| served.purge().run("", begun)),
+        [now, come].map(|at| served.purge().run("", SoFar { at, ids: None })),
         [0, 1]
     );
 }

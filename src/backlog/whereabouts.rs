@@ -91,26 +91,27 @@ impl Whereabouts {
         let of_apps = apps.map(|apps| apps.iter().map(|app| Some(&**app)).collect());
         let of_apps: Vec<Option<&str>> = of_apps.unwrap_or_else(|| vec![None]);
         // What is accepted from here on is not meant, however long this takes.
-        let (now, last) = (Moment::now(), self.backlog.last_id());
+        let so_far = self.backlog.so_far(Moment::now());
         let (mut purged, mut misses_disabled) = (0, false);
         let misses_scheduled = loop {
             let lanes = self.lanes.get();
             // First: what is claimed meanwhile is in its lane once no more is called off.
             let takes_back = self.canceller(&lanes);
-            let (cancelled, unread) = takes_back.cancel_named((identifier, last), is_meant, now);
+            let named = (identifier, so_far);
+            let (cancelled, unread) = takes_back.cancel_named(named, is_meant, so_far.at);
             purged += cancelled;
             // Those of a disabled platform too, which may be enabled: they are no reason to refuse.
             let called_off = &self.backlog.called_off;
             let is_lost = of_apps.iter().any(|app| {
                 let waits = || self.may_wait(&lanes);
-                !called_off.add((*app, identifier), now.unix, waits)
+                !called_off.add((*app, identifier), so_far, waits)
             });
             if is_lost && self.unread() > 0 {
                 return Err("too many purges while pushes are still read from the journal");
             }
             misses_disabled |= is_lost;
             let serving = lanes.serving().filter(|running| is_meant(running.id()));
-            let run = |running: &Arc<RunningLane>| running.purge().run(identifier, now);
+            let run = |running: &Arc<RunningLane>| running.purge().run(identifier, so_far);
             purged += serving.map(run).sum::<usize>();
             // A reload may have put a lane away that was served.
             if Arc::ptr_eq(&lanes, &self.lanes.get()) {

@@ -8,7 +8,7 @@ use super::reasons;
 use super::settler::Settler;
 use crate::lane::Lane;
 use crate::moment::Moment;
-use crate::push::{End, Push, PushId};
+use crate::push::{End, Push, PushId, SoFar};
 
 /// What an operator takes out of a lane goes through here, unless a connection thread has it.
 #[derive(Debug)]
@@ -25,20 +25,17 @@ impl Purge {
 
     /// Settles every waiting push whose notification has that identifier and was accepted by then;
     /// says how many. What a lane that has stopped still holds is left to its end.
-    pub fn run(&mut self, identifier: &str, now: Moment) -> usize {
-        let purged = self.take(identifier, now);
-        self.flush(now);
+    pub fn run(&mut self, identifier: &str, so_far: SoFar) -> usize {
+        let purged = self.take(identifier, so_far);
+        self.flush(so_far.at);
         purged
     }
 
     /// [`Purge::run`], if [`Purge::flush`] follows.
-    pub fn take(&mut self, identifier: &str, now: Moment) -> usize {
+    pub fn take(&mut self, identifier: &str, so_far: SoFar) -> usize {
         // What has come since is not meant.
-        let is_meant = |push: &Push| {
-            push.accepted().at.monotonic <= now.monotonic
-                && push.note().texts.identifier == identifier
-        };
-        self.take_all(is_meant, now)
+        let is_meant = |push: &Push| so_far.has(push) && push.note().texts.identifier == identifier;
+        self.take_all(is_meant, so_far.at)
     }
 
     /// Settles the push of that id, if it waits in the lane; whether it did. What a lane that has

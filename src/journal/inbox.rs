@@ -26,7 +26,7 @@ pub(super) struct Inbox {
     /// Rung when the flusher ends.
     ended: Condvar,
     /// Which ids come after all others.
-    node: Node,
+    pub(super) node: Node,
     /// The rank of the last id.
     seen: AtomicU64,
 }

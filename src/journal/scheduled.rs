@@ -84,11 +84,6 @@ impl Journal {
         self.catalogue.withdraw((id, true), |_| true)
     }
 
-    /// The last id of all that was given to be kept so far.
-    pub fn last_id(&self) -> PushId {
-        PushId(self.inbox.last_seen())
-    }
-
     /// Takes back what is scheduled under that identifier for the lanes that are meant, from an id
     /// on and not after `last` as ids are given, and gives each notification to `each`, who settles
     /// it. How many could not be read now, and are left; and the id to go on from if there may be

@@ -115,7 +115,7 @@ mod tests {
     use crate::backlog::Backlog;
     use crate::delivery::fixture::idle_lane;
     use crate::delivery::policy::Limits;
-    use crate::delivery::reasons::JOURNAL_DAMAGED;
+    use crate::delivery::reasons::{JOURNAL_DAMAGED, PURGED};
     use crate::delivery::register::Register;
     use crate::heartbeat::LONGEST_REST;
     use crate::journal::fixture::MemoryFiles;
@@ -175,6 +175,37 @@ mod tests {
         let ended = register.find(PushId(7)).unwrap().settlement;
         assert_eq!(ended.reason, JOURNAL_DAMAGED);
         assert_eq!(running.lane.room().outstanding(), 0);
+    }
+
+    #[test]
+    fn a_purge_means_what_was_scheduled_before_it_also_where_its_time_comes_meanwhile() {
+        let (backlog, now) = (backlog_in(&MemoryFiles::default()), Moment::now());
+        let of = |id, ahead| [scheduled((LaneId::IOS, id, 1), "sale", ahead, now)];
+        keep(&backlog, &of(7, 10));
+        keep(&backlog, &of(8, 20));
+        let so_far = backlog.so_far(now);
+        keep(&backlog, &of(9, 10));
+        let register = Arc::<Register>::default();
+        let running = idle_lane((LaneId::IOS, Arc::default()), 4, &no_logs(), &register);
+        let mut feeding = feeding(&running, backlog, Arc::clone(&register));
+        let mut feed = |secs: u64| {
+            let mut then = later(now, secs);
+            then.monotonic += Duration::from_secs(secs);
+            feeding.feed_scheduled(then);
+            let called_off = &feeding.backlog.called_off;
+            assert!(called_off.add((None, "sale"), so_far, || true));
+        };
+        let reason = |id| register.find(PushId(id)).map(|of| of.settlement.reason);
+        // It came to its lane while others were taken back, …
+        feed(10);
+        assert_eq!(running.purge().run("sale", so_far), 1);
+        assert_eq!(reason(7).as_deref(), Some(PURGED));
+        // … or is read after that.
+        feed(20);
+        assert_eq!(reason(8).as_deref(), Some(PURGED));
+        let left = running.lane.take_rest();
+        let left: Vec<u64> = left.iter().map(|push| push.id().0).collect();
+        assert_eq!(left, [9]);
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Model {
         if whole {
             let lane = lane_of(id);
             let is_meant = |of: LaneId| of == lane;
-            let ids = (PushId(0), self.journal.last_id());
+            let ids = (PushId(0), self.journal.high_water());
             let (unread, next) = self.journal.withdraw_named("", is_meant, ids, |of| {
                 withdrawn.extend(of.pushes.iter().map(|(index, _)| of.id(*index).0));
             });
@@ -380,7 +380,7 @@ fn what_is_accepted_after_a_purge_has_begun_is_not_taken_back() {
     of_another.first_id = PushId(1 << 50);
     journal.append([&of_another], None).unwrap();
     journal.append([&scheduled(20, 2, 50)], None).unwrap();
-    let last = journal.last_id();
+    let last = journal.high_water();
     journal.append([&scheduled(30, 2, 50)], None).unwrap();
     journal.release([20, 30, 1 << 50].map(PushId));
     let mut taken = Vec::new();

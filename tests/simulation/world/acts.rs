@@ -8,7 +8,7 @@ use sterna::lane::{NoAnswer, Wish};
 use sterna::moment::Moment;
 use sterna::provider::{self, Built, fcm};
 use sterna::push::{
-    Content, DeviceToken, Envelope, Notification, Provider, Push, PushClass, PushId,
+    Content, DeviceToken, Envelope, Node, Notification, Provider, Push, PushClass, PushId, SoFar,
 };
 
 use super::{World, said};
@@ -146,7 +146,11 @@ impl World {
         self.scheduled.cancel_named(identifier, now, ledger);
         let mut purge = self.purger();
         let before = ledger.unsettled();
-        let purged = purge.take(identifier, now);
+        let so_far = SoFar {
+            at: now,
+            ids: Some((Node::default(), PushId(self.next_id - 1))),
+        };
+        let purged = purge.take(identifier, so_far);
         flush(&mut purge, ledger, now);
         ledger.purging = None;
         if before - ledger.unsettled() != purged {

@@ -131,7 +131,7 @@ impl Schedule {
         let (mut from, mut withdrawn) = (Some(PushId(0)), Vec::new());
         while let Some(id) = from {
             let each = |read| withdrawn.push(read);
-            let ids = (id, kept.journal.last_id());
+            let ids = (id, kept.journal.high_water());
             let (unread, next) = kept.journal.withdraw_named(name, |_| true, ids, each);
             assert_eq!(unread, 0);
             from = next;
