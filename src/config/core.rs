@@ -118,7 +118,8 @@ section! {
         (1, PROVIDER_CONNECTIONS_MAX),
         "connections",
         "Connections of all lanes together that take pushes, of which each that has pushes \
-         needs one; one that is idle yields its own to one that has pushes and none",
+         needs one; one that is idle yields its own to one that has pushes and none. Where as many \
+         lanes as that send once a minute, a busy one gets no second",
     );
     /// Pushes that a lane holds at most, from reservation to settlement.
     pub queues: NonZeroUsize { take_queues(keys, document, surroundings) } = Key::number(

@@ -12,6 +12,9 @@ impl Lane {
     /// may send on, if it has such a one.
     pub fn leave(&self, seat: usize, state: SeatState, connection: Option<ConnectionId>) -> bool {
         self.crew.attendance().leave(seat, state);
+        if state == SeatState::Cold && self.room.outstanding() == 0 {
+            self.crew.note_cold();
+        }
         if !self.has_work_for(connection) || self.pacing.waits_for_tickets() {
             return false;
         }

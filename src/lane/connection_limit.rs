@@ -77,22 +77,19 @@ impl Member {
         self.is_idle() && (self.stay() > 1 || spares_last())
     }
 
-    /// Has one of its threads go.
-    fn ask(&mut self) {
-        if self
-            .lane
-            .upgrade()
-            .is_some_and(|lane| lane.crew().ask_to_go())
-        {
-            self.asked += 1;
-        }
+    /// Has one of its threads go; false if there is none to be asked, as when it ends just now.
+    fn ask(&mut self) -> bool {
+        let lane = self.lane.upgrade();
+        let is_asked = lane.is_some_and(|lane| lane.crew().ask_to_go());
+        self.asked += usize::from(is_asked);
+        is_asked
     }
 }
 
 impl Places {
     /// Asks another lane than that one to yield a place: one that is idle and spares it, or, if
     /// this `takes_last`, one that is busy and keeps others, or else one that is idle. Whether
-    /// there is such a lane.
+    /// one was asked.
     fn ask_one(&mut self, other_than: Option<u64>, takes_last: bool) -> bool {
         let others = self.members.iter_mut();
         let others = others.filter(|(id, it)| Some(**id) != other_than && it.stay() > 0);
@@ -110,7 +107,7 @@ impl Places {
             _ if !takes_last => None,
             idle => most.or(idle.map(|(_, it)| it)),
         };
-        yields.map(Member::ask).is_some()
+        yields.is_some_and(Member::ask)
     }
 
     /// Asks for as many places as are waited for. Names the lane that has none and gets none so.
@@ -120,9 +117,25 @@ impl Places {
         let without = waiting.clone().filter(|it| it.threads == 0).count();
         let (waiting, asked) = (waiting.count(), self.asked());
         // Also for the bound, where it was exceeded.
-        let takes_last = without > asked || self.taken.saturating_sub(asked) > self.most;
+        let takes_last = without > asked || self.is_exceeded();
         let is_asked = waiting <= asked || self.ask_one(Some(id), takes_last);
         (!is_asked && without > asked).then_some(id)
+    }
+
+    /// Whether there are more threads than may be, besides those that go.
+    fn is_exceeded(&self) -> bool {
+        self.taken.saturating_sub(self.asked()) > self.most
+    }
+
+    /// Whether a place may come of it for one that waits that this one has nothing to do.
+    fn gains_by(&self, id: u64) -> bool {
+        let first = self.first_waiting().and_then(|id| self.members.get(&id));
+        let Some(first) = first else {
+            return false;
+        };
+        let takes_last = first.threads == 0 || self.is_exceeded();
+        let idle = self.members.get(&id);
+        self.taken < self.most || takes_last || idle.is_some_and(Member::spares_one)
     }
 
     /// One that has no thread goes first.
@@ -246,6 +259,16 @@ impl ConnectionLimit {
             places.taken -= given;
         }
         goes
+    }
+
+    /// That lane has nothing to do: calls and asks as [`ConnectionLimit::hand_on`] if that can
+    /// change anything. Each push of lanes that send now and then comes here, and all lanes are
+    /// looked at to ask one.
+    pub(super) fn has_idle(&self, id: u64) {
+        let gains = lock(&self.0).gains_by(id);
+        if gains {
+            self.hand_on();
+        }
     }
 
     /// Calls those that wait, as far as places are free, and asks for the others.

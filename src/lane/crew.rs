@@ -175,7 +175,7 @@ impl Crew {
 
     /// Notes whether there is nothing to do.
     pub(super) fn note_idle(&self, is_idle: bool, now: Instant) {
-        let Some((limit, _)) = self.limit.get() else {
+        let Some((limit, id)) = self.limit.get() else {
             return;
         };
         let mut idle = lock(&self.idle);
@@ -188,7 +188,14 @@ impl Crew {
         *idle = noted;
         drop(idle);
         if is_idle && is_news {
-            limit.hand_on();
+            limit.has_idle(*id);
+        }
+    }
+
+    /// A thread waits without a connection, with nothing to do: another lane may have its place.
+    pub(super) fn note_cold(&self) {
+        if let Some((limit, id)) = self.limit.get() {
+            limit.has_idle(*id);
         }
     }
 

@@ -2,7 +2,8 @@
 //! become a storm of ours.
 //!
 //! ```text
-//! under way ≤ max(3, one in six of what is in flight)        one in six: 20 % of the fresh pushes
+//! under way ≤ limit = max(3, one in six of what is in flight)      one in six: 20 % of the fresh
+//! transactional ones beyond that ≤ max(1, limit / 8)               while bulk ones fill it
 //! ```
 //!
 //! The least of 3 is for a lane with nothing fresh to send, whose shelf has to empty all the same.
@@ -11,7 +12,8 @@
 //! has to be tried again puts it back to 3.
 //!
 //! One place in eight, and one at least, bulk retries do not get: what hangs of a campaign keeps no
-//! transactional retry waiting.
+//! transactional retry waiting. Those that left while the limit was higher may fill all of it; then
+//! as many transactional ones go beyond it.
 //!
 //! Pure: atomics only. A retry counts from the moment it leaves the shelf until it is settled or
 //! shelved again.
@@ -23,7 +25,8 @@ use crate::push::PushClass;
 /// Retries that may be under way whatever is in flight.
 pub const LEAST_RETRIES: usize = 3;
 /// One retry for so many pushes in flight: with five fresh ones beside it that is 20 %, and the
-/// provider sees 1.2 times what was offered.
+/// provider sees 1.2 times what was offered, and 1.23 times while what transactional ones may
+/// have beyond the limit is in use.
 pub const IN_FLIGHT_PER_RETRY: usize = 6;
 /// Our limit: one part in so many of the retries that may be under way, and one at least, is for
 /// transactional ones alone.

@@ -133,16 +133,16 @@ fn an_idle_lane_yields_its_last_thread_to_who_has_none_and_last_of_all() {
         [1, 1, 1, 1],
         "the campaign had more than one"
     );
+    site.settle(3, 3);
     // Without a connection it has nothing to lose, but it has lent its own.
     let crew = site.lanes[2].crew();
     crew.dial().lent();
-    crew.attendance().leave(0, SeatState::Cold);
-    site.settle(3, 3);
+    assert!(!site.lanes[2].leave(0, SeatState::Cold, None));
     look();
     assert_eq!(site.threads(), [1, 1, 1, 1], "it has that back");
     crew.dial().succeeded();
     crew.dial().settled();
-    site.limit.hand_on();
+    assert!(!site.lanes[2].leave(0, SeatState::Cold, None));
     look();
     assert_eq!(site.threads(), [2, 1, 0, 1]);
     site.limit.set_most(3);
@@ -151,6 +151,39 @@ fn an_idle_lane_yields_its_last_thread_to_who_has_none_and_last_of_all() {
     site.enqueue(2, 1);
     look();
     assert_eq!(site.threads(), [1, 0, 1, 1], "who was idle longest");
+}
+
+#[test]
+fn while_one_waits_lanes_that_have_one_thread_cost_it_no_look_at_all_when_they_turn_idle() {
+    let site = Site::new(3, 3);
+    (0..3).for_each(|lane| site.enqueue(lane, 1));
+    let gains = |lane| lock(&site.limit.0).gains_by(lane);
+    site.settle(1, 1);
+    site.settle(2, 1);
+    assert!(![2, 3].map(gains).contains(&true), "nobody waits");
+    site.enqueue(0, 1);
+    assert!(
+        ![2, 3].map(gains).contains(&true),
+        "each has one connection"
+    );
+    site.lanes[1].note_idle(site.start + Duration::from_secs(61));
+    assert!(gains(2), "idle for long");
+    site.look(1);
+    assert_eq!(site.threads(), [2, 0, 1]);
+}
+
+/// As while it ends: it has left its seat, and not yet given back its place.
+#[test]
+fn a_lane_without_a_thread_does_not_wait_for_one_that_nobody_could_ask() {
+    let site = Site::new(1, 2);
+    site.enqueue(0, 1);
+    site.settle(0, 1);
+    let lane = &site.lanes[0];
+    lane.crew().attendance().leave(0, SeatState::Absent);
+    site.enqueue(1, 1);
+    assert_eq!(site.lanes[1].crew().attendance().present(), 1);
+    lane.has_ended(0, false);
+    assert_eq!(site.threads(), [0, 1], "the bound holds");
 }
 
 #[test]
