@@ -64,7 +64,7 @@ use crate::push::{Accepted, End, LaneId, Push, PushId, SoFar, Waits};
 use crate::recover::attempts;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
-pub use crate::journal::{KeptAnswer, Refused, ScheduledLoad};
+pub use crate::journal::{KeptAnswer, Refused};
 pub use absent::{Absent, DISABLED, REMOVED};
 pub use feeder::Feeder;
 pub use last_lines::settle as settle_last_lines;
@@ -225,22 +225,18 @@ impl Backlog {
         (pushes, next.map(|at| Duration::from_secs(at.into())))
     }
 
-    /// How much may be scheduled at a time, of all lanes together; nothing if nobody keeps
+    /// Pushes that may be scheduled at a time, of all lanes together; none if nobody keeps
     /// anything.
-    pub fn scheduled_max(&self) -> ScheduledLoad {
+    pub fn scheduled_max(&self) -> u64 {
         let most = self.journal().map(Journal::scheduled_max);
         most.unwrap_or_default()
     }
 
-    /// What is scheduled for the lanes that are meant, and for all others.
-    pub fn scheduled_load(
-        &self,
-        is_meant: impl Fn(LaneId) -> bool,
-    ) -> (ScheduledLoad, ScheduledLoad) {
-        let load = self
-            .journal()
-            .map(|journal| journal.scheduled_load(is_meant));
-        load.unwrap_or_default()
+    /// From now on what may be scheduled is shared by several apps, or is one's alone.
+    pub fn share_scheduled(&self, are_several: bool) {
+        if let Some(journal) = self.journal() {
+            journal.share_scheduled(are_several);
+        }
     }
 
     /// When a push is due that is scheduled, since the Unix epoch.

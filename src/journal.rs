@@ -111,7 +111,6 @@ pub use outstanding::{Fed, Outstanding};
 pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
-pub use schedule::ScheduledLoad;
 pub use settings::{RESERVE_BYTES, SCHEDULED_BYTES, SCHEDULED_MAX, SEGMENT_BYTES};
 pub use settings::{Settings, SyncPolicy};
 pub use state::State;
@@ -134,7 +133,8 @@ pub struct Journal {
     catalogue: SharedCatalogue,
     flusher: Mutex<Option<JoinHandle<()>>>,
     heartbeat: Heartbeat,
-    scheduled_max: ScheduledLoad,
+    /// Pushes that may be scheduled.
+    scheduled_max: u64,
     /// Whether all that is sent is noted before.
     notes_handed: AtomicBool,
 }
@@ -190,10 +190,7 @@ impl Journal {
         let mut flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
         flusher.look_at_room(now);
         let heartbeat = flusher.heartbeat();
-        let scheduled_max = ScheduledLoad {
-            pushes: settings.scheduled_max,
-            bytes: settings.scheduled_bytes,
-        };
+        let scheduled_max = settings.scheduled_max;
         let notes_handed = AtomicBool::new(settings.notes_handed);
         let thread = thread::Builder::new()
             .name("journal".to_owned())

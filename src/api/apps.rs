@@ -2,7 +2,7 @@
 //!
 //! Pure: no I/O, no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::rights::Rights;
 use crate::push::{ApnsEnvironment, DEFAULT_APP_NAME, LaneId, Native, Provider};
@@ -57,6 +57,16 @@ impl Apps {
         of_app.map_or(self.lanes.is_empty(), |lanes| {
             lanes.iter().any(|it| it.lane == lane)
         })
+    }
+
+    /// Whether there are several, of which some may be disabled just now; the default one counts
+    /// while it is in use.
+    pub(super) fn are_several(&self) -> bool {
+        let enabled = |lanes: &[OfApp]| lanes.iter().any(|it| it.is_enabled);
+        let all = self.lanes.iter();
+        let counted = all.filter(|((app, _), lanes)| !app.is_empty() || enabled(lanes));
+        let apps: BTreeSet<_> = counted.map(|((app, _), _)| *app).collect();
+        apps.len() > 1
     }
 
     /// The lane to that provider that a notification names by `app` and `environment`, which are
@@ -288,12 +298,31 @@ mod tests {
         let unused = [LaneId::IOS, LaneId::ANDROID].map(|lane| (lane, false, None));
         let apps = Apps::of(unused.into_iter().chain([shop]));
         let expected = "no app is named, and there are shop";
+        assert!(!apps.are_several(), "there is one");
         check(&apps, (Provider::Apns, None, None), expected);
         check(&apps, (Provider::Apns, Some("shop"), None), "shop/ios");
         check(&apps, (Provider::Apns, Some("default"), None), "ios");
         // Where nothing at all is enabled, that is what is said of the lane.
         check(&Apps::of(unused), (Provider::Apns, None, None), "ios");
         check(&Apps::default(), (Provider::Fcm, None, None), "android");
+    }
+
+    #[test]
+    fn apps_are_several_also_while_others_are_disabled() {
+        let lanes = |is_enabled| {
+            let shop = LaneId::named("shop/ios").unwrap();
+            [(LaneId::IOS, true, None), (shop, is_enabled, None)]
+        };
+        assert!(
+            [true, false]
+                .map(lanes)
+                .map(Apps::of)
+                .iter()
+                .all(Apps::are_several)
+        );
+        assert!(
+            !Apps::of([(LaneId::IOS, true, None), (LaneId::ANDROID, true, None)]).are_several()
+        );
     }
 
     #[test]

@@ -350,7 +350,8 @@ impl Service {
         let reply = if let Some(message) = refusal {
             PushReply::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
         } else {
-            match self.commit(plan, &lanes, &request_id, keyed) {
+            let fits = self.check_scheduled(&plan, &terms.rules.apps);
+            match fits.and_then(|()| self.commit(plan, &lanes, &request_id, keyed)) {
                 Ok(reply) => reply,
                 // Nothing of it is taken, and all of it may come again.
                 Err(refused) => return refused,

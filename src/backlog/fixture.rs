@@ -56,7 +56,10 @@ pub(super) fn later(now: Moment, secs: u64) -> Moment {
 
 /// The journal in these files, and what the last process has left in it.
 pub(super) fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
-    let mut settings = journal::Settings::new("/journal");
+    open_with(files, journal::Settings::new("/journal"))
+}
+
+fn open_with(files: &MemoryFiles, mut settings: journal::Settings) -> (Arc<Journal>, Recovered) {
     settings.reserve_bytes = 0;
     let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
     let (journal, recovered) = opened.unwrap();
@@ -79,6 +82,13 @@ impl Backlog {
         let files = files.reboot(Loss::Nothing);
         self.open(open_in(&files).0);
         files
+    }
+
+    /// Opens it over a new journal in which so many pushes may be scheduled.
+    pub(crate) fn open_scheduling(&self, most: u64) {
+        let mut settings = journal::Settings::new("/journal");
+        settings.scheduled_max = most;
+        self.open(open_with(&MemoryFiles::default(), settings).0);
     }
 
     /// Claims what is left while the disk under these files gives nothing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::index::Location;
 use super::notification::RecordHead;
-use super::schedule::{ScheduledLoad, SendTime};
+use super::schedule::{AppLoads, ScheduledLoad, SendTime};
 use super::{Attempts, KeptAnswer, frame, notification, record};
 use crate::push::{Accepted, End, LaneId};
 
@@ -20,6 +20,8 @@ pub(super) struct Group {
     pub(super) highest: u64,
     /// What of it is scheduled.
     pub(super) scheduled: ScheduledLoad,
+    /// Of which apps that is.
+    pub(super) scheduled_of: AppLoads,
 }
 
 /// A frame among others.
@@ -69,10 +71,13 @@ impl Group {
             group.highest = group.highest.max(head.last_id());
             let span = group.span_from(offset);
             if head.send.is_some() {
-                group.scheduled = group.scheduled.and(ScheduledLoad {
+                let load = ScheduledLoad {
                     pushes: tokens.into(),
                     bytes: span.len as u64,
-                });
+                };
+                group.scheduled = group.scheduled.and(load);
+                let of_app = group.scheduled_of.entry(envelope.lane.app()).or_default();
+                *of_app = of_app.and(load);
             }
             group.notifications.push((head, span));
         }

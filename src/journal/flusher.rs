@@ -53,6 +53,8 @@ pub(super) struct Flusher {
     share: ScheduledShare,
     /// Whether the operator was told that it is used up.
     has_told_of_share: bool,
+    /// Requests of an app that has its part of it.
+    told_of_app_share: Seldom,
     /// Large requests that were refused alone.
     told_of_large: Seldom,
     dir: String,
@@ -121,6 +123,7 @@ impl Flusher {
             space: Space::new(settings.reserve_bytes),
             share: ScheduledShare::new(settings),
             has_told_of_share: false,
+            told_of_app_share: Seldom::default(),
             told_of_large: Seldom::default(),
             dir: settings.dir.display().to_string(),
             policy: settings.sync,
@@ -223,7 +226,7 @@ impl Flusher {
             self.retry(now);
         }
         let before = self.store.written();
-        let with_share = self.within_the_share(work.requests);
+        let with_share = self.within_the_share(work.requests, now);
         let requests = self.with_room(with_share, now);
         let mut kept = self.write_all(requests, work.notes, now);
         kept.extend(self.with_settlements(work.settled_waiting));

@@ -1,7 +1,7 @@
 //! Between those who have something for the journal and the flusher.
 
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) struct Inbox {
     pub(super) node: Node,
     /// The rank of the last id.
     seen: AtomicU64,
+    /// Whether several apps share what may be scheduled.
+    shares_scheduled: AtomicBool,
 }
 
 /// What waits for the flusher, bounded by what callers wait for and what is outstanding.
@@ -90,12 +92,21 @@ impl Inbox {
             ended: Condvar::new(),
             node,
             seen: AtomicU64::new(node.rank(last)),
+            shares_scheduled: AtomicBool::new(false),
         }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Contents> {
         // No code panics while it holds the lock; if it did, the contents would still be sound.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn share_scheduled(&self, are_several: bool) {
+        self.shares_scheduled.store(are_several, Ordering::Relaxed);
+    }
+
+    pub(super) fn shares_scheduled(&self) -> bool {
+        self.shares_scheduled.load(Ordering::Relaxed)
     }
 
     pub(super) fn ring(&self) {

@@ -51,23 +51,26 @@ pub(super) struct Schedule {
 
 /// So many pushes, and the bytes of their records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScheduledLoad {
+pub(super) struct ScheduledLoad {
     /// How many they are.
-    pub pushes: u64,
+    pub(super) pushes: u64,
     /// Bytes of their records.
-    pub bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl ScheduledLoad {
     /// Both together.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self {
             pushes: self.pushes.saturating_add(other.pushes),
             bytes: self.bytes.saturating_add(other.bytes),
         }
     }
 }
+
+/// What is scheduled, by the names of the apps.
+pub(super) type AppLoads = BTreeMap<&'static str, ScheduledLoad>;
 
 /// A notification that is scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

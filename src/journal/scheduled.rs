@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use super::outstanding::{Fed, Outstanding};
-use super::{Journal, ScheduledLoad, catalogue, schedule, store};
+use super::{Journal, catalogue, schedule, store};
 use crate::moment::Moment;
 use crate::push::{LaneId, PushId};
 
@@ -57,16 +57,13 @@ impl Journal {
         (schedule.of_lane(lane).pushes, schedule.next(lane))
     }
 
-    /// What is scheduled for the lanes that are meant, and for all others.
-    pub fn scheduled_load(
-        &self,
-        is_meant: impl Fn(LaneId) -> bool,
-    ) -> (ScheduledLoad, ScheduledLoad) {
-        self.catalogue.lock().index.scheduled_load(is_meant)
+    /// From now on what may be scheduled is shared by several apps, or is one's alone.
+    pub fn share_scheduled(&self, are_several: bool) {
+        self.inbox.share_scheduled(are_several);
     }
 
-    /// How much may be scheduled at a time.
-    pub fn scheduled_max(&self) -> ScheduledLoad {
+    /// Pushes that may be scheduled at a time.
+    pub fn scheduled_max(&self) -> u64 {
         self.scheduled_max
     }
 

@@ -38,7 +38,7 @@ use super::catalogue::SharedCatalogue;
 use super::disk::is_full;
 use super::files::{Files, JournalFile, Lock};
 use super::note::RefusedFrom;
-use super::schedule::ScheduledLoad;
+use super::schedule::{AppLoads, ScheduledLoad};
 use super::segment::SEGMENT_HEAD;
 use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
 use crate::push::LaneId;
@@ -172,6 +172,11 @@ impl Store {
     /// What of that is scheduled.
     pub(super) fn scheduled(&self) -> ScheduledLoad {
         self.catalogue.lock().index.schedule.load()
+    }
+
+    /// Of which apps that is.
+    pub(super) fn scheduled_of_apps(&self) -> AppLoads {
+        self.catalogue.lock().index.scheduled_of_apps()
     }
 
     /// Bytes that were written so far.

@@ -28,7 +28,6 @@ impl Service {
         request_id: &Arc<str>,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
-        self.check_scheduled(&plan, lanes)?;
         let mut reserved = Self::reserve(&plan, lanes)?;
         let Numbered {
             pushed,

@@ -4,6 +4,7 @@
 use super::super::batch::Group;
 use super::super::error::Refused;
 use super::super::inbox::{Reply, refuse};
+use super::super::scheduled_share::LoadBefore;
 use super::super::space::SMALL;
 use super::super::state::State;
 use super::super::store::{StoreTrouble, WriteFailure};
@@ -16,18 +17,33 @@ impl Flusher {
     pub(super) fn within_the_share(
         &mut self,
         requests: Vec<(Group, Reply)>,
+        now: Moment,
     ) -> Vec<(Group, Reply)> {
         let is_later = |(group, _): &(Group, Reply)| group.scheduled.pushes > 0;
         // What else is wrong is told before that.
         if !requests.iter().any(is_later) || self.inbox.lock().state != State::Serving {
             return requests;
         }
-        let so_far = (self.store.scheduled(), self.store.live_bytes());
+        let shares = self.inbox.shares_scheduled();
+        let so_far = LoadBefore {
+            scheduled: self.store.scheduled(),
+            of_apps: shares.then(|| self.store.scheduled_of_apps()),
+            live_bytes: self.store.live_bytes(),
+        };
         let disk = (&self.space, &*self.dir);
         let sorted = self.share.sort(requests, so_far, disk);
         let told = sorted.refused.last().map(|(_, state)| state.to_string());
-        for (reply, state) in sorted.refused {
+        let of_app = sorted
+            .beyond_apps
+            .last()
+            .map(|(_, state)| state.to_string());
+        for (reply, state) in sorted.refused.into_iter().chain(sorted.beyond_apps) {
             refuse([reply], &Refused::whole(state));
+        }
+        if let Some(why) = of_app
+            && self.told_of_app_share.note(now.monotonic).is_some()
+        {
+            ::log::warn!("journal: pushes of one app with send_at are refused, {why}");
         }
         let is_news = told.is_some() && !self.has_told_of_share;
         self.has_told_of_share = told.is_some();

@@ -2,25 +2,18 @@
 
 use super::{EntryStage, Index, IndexEntry, Rest};
 use crate::journal::notification::RecordHead;
-use crate::journal::schedule::{ScheduledLoad, SendTime};
+use crate::journal::schedule::{AppLoads, SendTime};
 use crate::push::{LaneId, PushClass};
 
 impl Index {
-    /// What is scheduled for the lanes that are meant, and for all others.
-    pub(in crate::journal) fn scheduled_load(
-        &self,
-        is_meant: impl Fn(LaneId) -> bool,
-    ) -> (ScheduledLoad, ScheduledLoad) {
-        let (mut meant, mut others) = Default::default();
+    /// What is scheduled, by apps.
+    pub(in crate::journal) fn scheduled_of_apps(&self) -> AppLoads {
+        let mut of_apps = AppLoads::new();
         for feed in self.feeds.values() {
-            let of = if is_meant(feed.lane) {
-                &mut meant
-            } else {
-                &mut others
-            };
-            *of = ScheduledLoad::and(*of, self.schedule.of_lane(feed.lane.number()));
+            let of_app = of_apps.entry(feed.lane.app()).or_default();
+            *of_app = of_app.and(self.schedule.of_lane(feed.lane.number()));
         }
-        (meant, others)
+        of_apps
     }
 
     /// Schedules what of a notification is outstanding, if it is to be sent later; what was there

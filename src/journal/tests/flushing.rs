@@ -10,7 +10,7 @@ use crate::heartbeat::Heartbeat;
 use crate::journal::catalogue::SharedCatalogue;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::inbox::Inbox;
-use crate::journal::{Attempts, Journal, ScheduledLoad, State, SyncPolicy};
+use crate::journal::{Attempts, Journal, State, SyncPolicy};
 use crate::moment;
 use crate::push::{End, Node, PushId};
 
@@ -175,7 +175,7 @@ fn who_has_something_for_the_flusher_wakes_it() {
             catalogue: SharedCatalogue::default(),
             flusher: Mutex::default(),
             heartbeat: Heartbeat::new(moment::now()),
-            scheduled_max: ScheduledLoad::default(),
+            scheduled_max: 0,
             notes_handed: AtomicBool::default(),
         });
         let (rests, is_resting) = crossbeam_channel::bounded(1);

@@ -373,6 +373,31 @@ fn what_is_scheduled_has_a_share_of_its_own_and_nothing_else_is_refused_for_it()
 }
 
 #[test]
+fn of_what_several_apps_have_scheduled_each_request_finds_what_was_kept_before() {
+    let settings = Settings {
+        scheduled_max: 12,
+        ..settings()
+    };
+    let (journal, _) = journal(&MemoryFiles::default(), settings);
+    let shop = LaneId::named("shop/ios").unwrap();
+    let append = |first_id, tokens, lane| {
+        let mut accepted = scheduled(first_id, tokens, 50);
+        accepted.envelope.lane = lane;
+        journal.append([&accepted], None)
+    };
+    append(1, 2, LaneId::IOS).unwrap();
+    journal.share_scheduled(true);
+    append(11, 4, LaneId::ANDROID).unwrap();
+    let refused = append(21, 1, LaneId::IOS).unwrap_err();
+    assert!(!refused.is_for_good() && refused.to_string().contains("app default has 7"));
+    append(31, 3, shop).unwrap();
+    append(41, 1, shop).unwrap_err();
+    assert_eq!(journal.state(), State::Serving);
+    journal.share_scheduled(false);
+    append(51, 3, shop).unwrap();
+}
+
+#[test]
 fn what_is_accepted_after_a_purge_has_begun_is_not_taken_back() {
     let (journal, _) = journal(&MemoryFiles::default(), settings());
     // An id of another node was given before, whatever its number.

@@ -1,6 +1,7 @@
 //! What is to be sent later.
 
 use super::*;
+use crate::api::apps::Apps;
 
 #[test]
 fn what_is_scheduled_is_kept_and_not_queued_and_can_be_looked_at_and_cancelled() {
@@ -56,6 +57,35 @@ fn more_than_may_ever_be_scheduled_is_refused_for_good() {
         "{}",
         got.body
     );
+}
+
+#[test]
+fn an_app_has_its_part_also_while_another_is_disabled_and_hears_nothing_of_others() {
+    let shop = LaneId::named("shop/ios").unwrap();
+    let apps = || Apps::of([(LaneId::IOS, true, None), (shop, false, None)]);
+    let site = site(Some(10), None).with(|terms| terms.rules.apps = apps());
+    site.service.backlog.open_scheduling(11);
+    let mut web = web(site);
+    let at = Moment::now().unix_secs() + 1000;
+    let mut push = |tokens: &str| {
+        let one = format!(r#"{{"token":[{tokens}],"platform":1,"message":"m","send_at":{at}}}"#);
+        let got = web.push(&one);
+        (got.status, got.body)
+    };
+    let said = |(status, body): (u16, String), expected: &str| {
+        assert!(body.contains(expected), "{body}");
+        status
+    };
+    let of_seven = r#""a","b","c","d","e","f","g""#;
+    let expected = "number of scheduled pushes(7) of app default over half of what \
+                    journal.scheduled_max lets in(11)";
+    assert_eq!(said(push(of_seven), expected), 413);
+    assert_eq!(said(push(r#""a","b","c","d""#), "ok"), 200);
+    let expected = "there is no room for pushes that are scheduled: app default has 7 with these, \
+                    and beside other apps it may have half of what they leave of \
+                    journal.scheduled_max; cancel some of its own";
+    assert_eq!(said(push(r#""a","b","c""#), expected), 503);
+    assert_eq!(said(push(r#""a","b""#), "ok"), 200);
 }
 
 #[test]
