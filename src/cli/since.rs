@@ -10,8 +10,9 @@ use crate::moment::Moment;
 /// the Unix epoch.
 pub(super) fn parse_since(text: &str) -> Result<u64, String> {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-    since(text, Moment::now().unix.as_secs(), &zone)
-        .ok_or_else(|| "must be an age such as 36h or 7d, a day or a time".to_owned())
+    since(text, Moment::now().unix.as_secs(), &zone).ok_or_else(|| {
+        "must be an age such as 36h or 7d, or a day or a time in the past".to_owned()
+    })
 }
 
 fn since(text: &str, now: u64, zone: &TimeZone) -> Option<u64> {
@@ -27,7 +28,8 @@ fn since(text: &str, now: u64, zone: &TimeZone) -> Option<u64> {
             .or_else(|| text.parse().ok())
             .and_then(of_zone)?,
     };
-    u64::try_from(at.as_second()).ok()
+    // Of a time to come no log has anything: that no token is dead would only be a slip of the pen.
+    u64::try_from(at.as_second()).ok().filter(|at| *at <= now)
 }
 
 /// Seconds of so many seconds, minutes, hours or days.
@@ -76,6 +78,8 @@ mod tests {
             ("99999999999999999999d", None),
             ("yesterday", None),
             ("1960-01-01", None),
+            ("2026-11-23", None),
+            ("2027-01-01T08:00Z", None),
             ("2026-13-01", None),
             ("é", None),
         ] {
