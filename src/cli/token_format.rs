@@ -139,7 +139,7 @@ fn sql_text(text: &str) -> Option<String> {
 const CREATE: &str = "CREATE TEMPORARY TABLE dead_tokens (token TEXT, platform TEXT, app TEXT, \
                       reason TEXT, gone_since BIGINT, first_seen BIGINT, last_seen BIGINT);\n";
 
-/// Rows of one statement, of which databases take no unlimited number.
+/// Our limit: rows of one statement, of which databases take no unlimited number.
 const ROWS_AT_ONCE: usize = 500;
 
 #[cfg(test)]

@@ -155,8 +155,9 @@ fn zone_of(time: &str) -> Box<str> {
     zone.chars().take(ZONE_SHOWN).collect()
 }
 
-/// Characters of a zone that are shown.
+/// Our limit: characters of a zone that are shown.
 const ZONE_SHOWN: usize = 16;
 
-/// Bytes within which a line that says how many are missing has its end.
-const LOST_LINE_MAX: usize = 512;
+/// Our limit: bytes within which a line that says how many are missing has its end, also where a
+/// collector has wrapped it: the journal of systemd puts a kilobyte of its own beside each.
+const LOST_LINE_MAX: usize = 8192;

@@ -171,7 +171,7 @@ const MONTHS: [&str; 12] = [
 /// Words of the longest of these heads.
 const WORDS_MAX: usize = 7;
 
-/// Bytes in which a head has its end.
+/// Our limit: bytes in which a head has its end.
 const HEAD_MAX: usize = 512;
 
 #[cfg(test)]

@@ -268,6 +268,16 @@ fn hidden_and_missing_and_damaged_is_counted() {
 }
 
 #[test]
+fn missing_lines_are_counted_in_a_log_whose_collector_adds_much() {
+    let lost = json!({"level": "warn", "time": "2026/11/22 05:15:01 UTC", "message": "",
+        "type": "lost-lines", "lines": 12});
+    let fields = "x".repeat(1500);
+    let wrap = |line: &str| json!({"_EXE": fields, "MESSAGE": line.trim_end()}).to_string();
+    let log = [dead(1, "aa"), lost.to_string()].map(|line| wrap(&line));
+    assert_eq!(found(&[log.join("\n")]).lost, 12);
+}
+
+#[test]
 fn a_file_without_a_line_of_a_push_log_is_refused_by_name() {
     let refused = |texts: &[&str]| {
         let logs = Logs::of(texts);
