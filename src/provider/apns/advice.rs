@@ -258,8 +258,9 @@ pub static ADVICE: &[Advice] = &[
 pub static TOKEN_ALARMS: &[TokenAlarm] = &[
     TokenAlarm::of_setup(
         "BadDeviceToken",
-        "The device tokens are of the other environment: those of apps run from Xcode are for \
-         the sandbox, which is the default, those of the App Store and TestFlight are not.",
+        "The device tokens are of the other environment, unless they were cut or altered on their \
+         way: those of apps run from Xcode are for the sandbox, which is the default, those of the \
+         App Store and TestFlight are not.",
         "Set ios.sandbox as the builds need it, true for Xcode's and false for the others, or \
          name both in ios.environments, and do not drop tokens before that is certain.",
     ),
