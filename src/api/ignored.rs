@@ -186,6 +186,7 @@ pub(super) fn faults(
     provider: Provider,
     unused: &Unused,
     keyless: &Keyless<'_>,
+    endpoint: &str,
 ) -> Vec<(String, String)> {
     let unlisted = unknown.iter();
     let unlisted = unlisted.map(|unknown| unknown.count.saturating_sub(unknown.paths.len()));
@@ -197,7 +198,7 @@ pub(super) fn faults(
             let place = path.rsplit_once('/').map_or("", |(place, _)| place);
             (place.to_owned(), "a name that is no field".to_owned())
         } else {
-            (path.to_string(), IgnoredField::Unknown(name).what(PUSH))
+            (path.to_string(), IgnoredField::Unknown(name).what(endpoint))
         }
     });
     let more = (unlisted > 0).then(|| {
@@ -206,7 +207,7 @@ pub(super) fn faults(
     });
     let fields = unused.fields.iter();
     let fields = fields.map(|name| {
-        let what = IgnoredField::Unused(provider, name).what(PUSH);
+        let what = IgnoredField::Unused(provider, name).what(endpoint);
         ((*name).to_owned(), what)
     });
     let parts = unused.unknown.iter().map(|part| {
@@ -217,7 +218,7 @@ pub(super) fn faults(
         } else {
             (
                 part.to_string(),
-                IgnoredField::Part(part.clone()).what(PUSH),
+                IgnoredField::Part(part.clone()).what(endpoint),
             )
         }
     });
@@ -336,6 +337,9 @@ pub(super) const PLATFORM: &str = "platform";
 
 /// Where notifications come in.
 pub(super) const PUSH: &str = "POST /push";
+
+/// And that of gorush's callers.
+pub(super) const GORUSH_PUSH: &str = "POST /api/push";
 
 /// The end of a pointer whose name has an API key.
 const HIDDEN: &str = "/…";

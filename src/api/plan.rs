@@ -224,6 +224,11 @@ pub fn plan(
         keyless,
         rights: keyless.rights(),
         strict: batch.strict,
+        endpoint: if batch.is_of_gorush {
+            ignored::GORUSH_PUSH
+        } else {
+            ignored::PUSH
+        },
         class: if batch.targets() < rules.bulk_from {
             PushClass::Transactional
         } else {
@@ -253,6 +258,8 @@ struct Planning<'a> {
     rights: Rights,
     /// Whether what would be ignored is an error.
     strict: bool,
+    /// What the caller has posted to, by which errors name it.
+    endpoint: &'static str,
     /// Of a notification that does not say.
     class: PushClass,
     now: Moment,
@@ -312,7 +319,8 @@ fn plan_one(
         return Err(EMPTY_MESSAGE.into());
     }
     if planning.strict {
-        let faults = ignored::faults(&unknown, lane.provider(), &unused, planning.keyless);
+        let (provider, keyless) = (lane.provider(), planning.keyless);
+        let faults = ignored::faults(&unknown, provider, &unused, keyless, planning.endpoint);
         if !faults.is_empty() {
             for (part, error) in faults {
                 let rejection = Rejection::of_part(index, part.into(), error.into());

@@ -42,6 +42,8 @@ pub struct Batch {
     pub are_named: bool,
     /// Whether what would be ignored is an error.
     pub strict: bool,
+    /// Whether it was translated from what gorush's callers post.
+    pub is_of_gorush: bool,
     /// Unknown names that are kept of the notifications.
     kept: usize,
 }

@@ -372,7 +372,7 @@ impl Service {
     ) -> Result<Plan, Unplanned> {
         let _turn = self.turnstile.enter(body.len());
         let rules = &terms.rules;
-        let batch =
+        let mut batch =
             decode(body, rules.notification_max, terms.trailing).map_err(|error| Unplanned {
                 message: "Request-body is malformed".to_owned(),
                 mistake: Some(if is_gorush(head) {
@@ -381,6 +381,7 @@ impl Service {
                     Mistake::in_body(body, &error, keyless)
                 }),
             })?;
+        batch.is_of_gorush = is_gorush(head);
         let enabled = |lane| lanes.get(lane).is_some();
         plan(batch, Moment::now(), rules, keyless, enabled, more)
     }
@@ -474,7 +475,7 @@ impl Drop for Ticket<'_> {
 /// Where a request with notifications has come in.
 fn endpoint(head: &Head) -> &'static str {
     if is_gorush(head) {
-        "POST /api/push"
+        ignored::GORUSH_PUSH
     } else {
         ignored::PUSH
     }

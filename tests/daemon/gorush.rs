@@ -149,7 +149,7 @@ fn what_is_strict_and_what_is_malformed_is_told_of_the_body_that_was_sent() {
         (reply.status, reply.json())
     };
     let (status, answer) = told(&json!({"Strict": true, "Notifications": [notification]}));
-    let message = "\"retry\" is no field of POST /push";
+    let message = "\"retry\" is no field of POST /api/push";
     assert_eq!(
         (status, answer),
         (400, json!({"code": 400, "message": message}))

@@ -110,7 +110,7 @@ pub static REJECTION_REASONS: &[RejectionReason] = &[
         "with `strict`, what would be in `ignored`",
         "the part",
         &[
-            "… is no field of POST /push…",
+            "… is no field of POST …",
             "… is no field, or has no effect",
             "… has no effect in this notification for …",
             "a name that is no field",
