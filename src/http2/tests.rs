@@ -34,6 +34,7 @@ mod rst_stream;
 mod settings_frame;
 mod stream_numbers;
 mod stream_states;
+mod taken_back;
 mod window_update;
 
 use std::time::{Duration, Instant};
