@@ -44,11 +44,17 @@ struct Member<T> {
     lane: Arc<Lane>,
     seat: usize,
     key: Arc<PoolKey>,
-    /// When it has turned free, as a number that grows; 0 if it is not.
+    /// When it has turned free, as a number that grows; 0 if it is not. Set by its thread alone.
     free_since: AtomicU64,
     /// Somebody wants it. Set under the lock of the members.
     is_asked: AtomicBool,
     request: Mutex<Option<Arc<ConnectionRequest<T>>>>,
+}
+
+impl<T> Member<T> {
+    fn is_free(&self) -> bool {
+        self.free_since.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// A thread's question for a connection.
@@ -89,7 +95,6 @@ impl<T> ConnectionPool<T> {
         Membership {
             pool: Arc::clone(self),
             member,
-            shows: false,
         }
     }
 
@@ -98,8 +103,7 @@ impl<T> ConnectionPool<T> {
     pub(super) fn ask(&self, lane: &Arc<Lane>, seat: usize, key: &PoolKey) -> Option<Asked<T>> {
         let members = lock(&self.members);
         let may_give = |member: &&Arc<Member<T>>| {
-            let is_free = member.free_since.load(Ordering::Relaxed) > 0;
-            is_free
+            member.is_free()
                 && !member.is_asked.load(Ordering::Relaxed)
                 && !Arc::ptr_eq(&member.lane, lane)
                 && *member.key == *key
@@ -131,7 +135,6 @@ impl<T> ConnectionPool<T> {
 pub(super) struct Membership<T> {
     pool: Arc<ConnectionPool<T>>,
     member: Arc<Member<T>>,
-    shows: bool,
 }
 
 impl<T> Membership<T> {
@@ -141,12 +144,11 @@ impl<T> Membership<T> {
     }
 
     /// Whether others may ask for the connection from now on.
-    pub(super) fn show(&mut self, is_free: bool) {
-        if is_free != self.shows {
+    pub(super) fn show(&self, is_free: bool) {
+        if is_free != self.member.is_free() {
             let number = || self.pool.freed.fetch_add(1, Ordering::Relaxed) + 1;
             let since = if is_free { number() } else { 0 };
             self.member.free_since.store(since, Ordering::Relaxed);
-            self.shows = is_free;
         }
     }
 
@@ -235,7 +237,7 @@ impl<T> fmt::Debug for ConnectionPool<T> {
 impl<T> fmt::Debug for Membership<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Membership")
-            .field("shows", &self.shows)
+            .field("is_free", &self.member.is_free())
             .finish_non_exhaustive()
     }
 }
@@ -274,7 +276,7 @@ mod tests {
         let (pool, key) = (Arc::<ConnectionPool<()>>::default(), key());
         let lane = || Lane::new(LaneId::IOS, 1, 1);
         let lanes = [lane(), lane(), lane()];
-        let mut members = lanes.each_ref().map(|lane| pool.join(lane, 0, &key));
+        let members = lanes.each_ref().map(|lane| pool.join(lane, 0, &key));
         assert!(pool.ask(&lane(), 0, &key).is_none(), "none is free");
         for owner in [1, 2, 0] {
             members[owner].show(true);

@@ -155,7 +155,7 @@ impl<T: Transport> Desk<T> {
         let known = self.sharing.membership.take();
         let known = known.filter(|known| has_link && known.is_of(key));
         let joined = known.or_else(|| is_free.then(|| pool.join(&self.lane, self.seat, key)));
-        let Some(mut membership) = joined else {
+        let Some(membership) = joined else {
             return;
         };
         membership.show(is_free);
