@@ -303,7 +303,7 @@ fn a_newcomer_finds_all_in_a_few_pages() {
         .into_iter()
         .find(|page| page.path == "README.md");
     let lines = readme.unwrap().text.lines().count();
-    assert!(lines <= 350, "README.md has {lines} lines");
+    assert!(lines <= 260, "README.md has {lines} lines");
 }
 
 #[test]
