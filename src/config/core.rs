@@ -52,7 +52,7 @@ section! {
     shown Some(address(&core.bind));
     /// The file of API keys; `None` lets everyone call.
     pub api_key_path: Option<PathBuf> = Key::file(
-        "File of API keys, one a line, with `rights=push,read,operate` behind those that are not \
+        "File of API keys, one a line, with `rights=read,operate` behind those that are not \
          good for all, and `app=shop,news` behind those that are not for all apps; every request but `/healthz` must show one as `Authorization: Bearer KEY`",
     )
     .unlike_gaurun(
