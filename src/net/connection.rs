@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ServerConnection};
 
 use super::dial::{DialAttempt, OpenError, Stage, alpn_text};
 use super::readiness::Readiness;
@@ -103,11 +103,12 @@ impl Connection {
         })
     }
 
-    /// Shakes hands with a client that has connected; the server's role. Blocks until `deadline`
-    /// has passed at most, which is the time that the client may later take for bytes, too.
+    /// Shakes hands with a client that has connected, or goes on with a handshake that has begun;
+    /// the server's role. Blocks until `deadline` has passed at most, which is the time that the
+    /// client may later take for bytes, too.
     pub fn accept(
         socket: TcpStream,
-        tls: Arc<ServerConfig>,
+        tls: ServerConnection,
         options: http2::Options,
         registry: &Registry,
         deadline: Duration,
@@ -119,8 +120,7 @@ impl Connection {
             let stream = tcp::adopt(socket)?;
             tcp::tune(&stream, deadline)?;
             stage = Stage::Tls;
-            let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
-            let mut socket = Socket::new(stream, address, Some(session.into()), deadline);
+            let mut socket = Socket::new(stream, address, Some(tls.into()), deadline);
             socket.handshake(moment::now() + deadline)?;
             stage = Stage::Alpn;
             if socket.alpn() != Some(tls::ALPN_H2) {

@@ -4,7 +4,7 @@ mod door;
 mod ending;
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use mio::Token;
 use rustls::pki_types::CertificateDer;
-use rustls::server::Acceptor;
+use rustls::server::{AcceptedAlert, Acceptor};
+use rustls::{ServerConfig, ServerConnection};
 
 pub(super) use self::door::Door;
 use super::endpoint::LookAlike;
@@ -183,24 +184,31 @@ fn serve(listener: &Listener, shared: &Shared, socket: TcpStream, number: u64) -
         tally.struck(Asked::GoAway(Farewell::First));
         return ending::goaway_first(&listener.tls, &around.endpoint, socket);
     }
-    if around.endpoint.is_apples() || offers_h2(&socket)? {
-        serve_http2(listener, shared, socket, number, faults, strike)
+    let tls = Arc::clone(&listener.tls);
+    if around.endpoint.is_apples() {
+        let tls = ServerConnection::new(tls).map_err(io::Error::other)?;
+        return serve_http2(listener, shared, (socket, tls), number, faults, strike);
+    }
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let (tls, offers_h2) = greeted(&mut &socket, tls)?;
+    if offers_h2 {
+        serve_http2(listener, shared, (socket, tls), number, faults, strike)
     } else {
-        single::serve(listener, &shared.clock, socket, number)
+        single::serve(listener, &shared.clock, (socket, tls), number)
     }
 }
 
 fn serve_http2(
     listener: &Listener,
     shared: &Shared,
-    socket: TcpStream,
+    (socket, tls): (TcpStream, ServerConnection),
     number: u64,
     faults: Arc<Faults>,
     strike: Option<Strike>,
 ) -> io::Result<()> {
     let mut waiter = Waiter::new()?;
     let around = &listener.around;
-    let tls = Arc::clone(&listener.tls);
     let options = options(&around.endpoint, &faults);
     let raw = socket.try_clone()?;
     let accepted = Connection::accept(socket, tls, options, waiter.registry(), PATIENCE);
@@ -326,33 +334,142 @@ fn begins_tls(socket: &TcpStream) -> io::Result<bool> {
     Ok(first == [TLS_HANDSHAKE] || first == [0])
 }
 
-/// Whether the client's first bytes, which stay where they are, offer HTTP/2 by ALPN.
-fn offers_h2(socket: &TcpStream) -> io::Result<bool> {
+/// Reads a client's `ClientHello`: the session that goes on from it, and whether it offers HTTP/2
+/// by ALPN. Whoever sends one that is not fit hears why.
+fn greeted(
+    stream: &mut (impl Read + Write),
+    tls: Arc<ServerConfig>,
+) -> io::Result<(ServerConnection, bool)> {
     let deadline = moment::now() + PATIENCE;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let mut bytes = vec![0; MAX_CLIENT_HELLO];
-    loop {
-        let count = socket.peek(&mut bytes)?;
-        let mut acceptor = Acceptor::default();
-        acceptor.read_tls(&mut bytes.get(..count).unwrap_or_default())?;
-        match acceptor.accept() {
-            Ok(Some(accepted)) => {
-                let offered = accepted.client_hello().alpn();
-                return Ok(offered.is_some_and(|mut names| names.any(|name| name == tls::H2)));
-            }
-            // The handshake proper fails in the same way, with its alert.
-            Err(_) => return Ok(true),
-            Ok(None) if count == 0 || count == bytes.len() || moment::now() >= deadline => {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            // Peeking cannot wait for more than there is.
-            Ok(None) => thread::sleep(Duration::from_millis(1)),
+    let mut acceptor = Acceptor::default();
+    let mut hello = Read::take(&mut *stream, MAX_CLIENT_HELLO);
+    let accepted = loop {
+        if acceptor.read_tls(&mut hello)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        match acceptor.accept() {
+            Ok(Some(accepted)) => break accepted,
+            Ok(None) if moment::now() >= deadline => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(None) => {}
+            Err(unfit) => return Err(refused(stream, unfit)),
+        }
+    };
+    let offered = accepted.client_hello().alpn();
+    let offers_h2 = offered.is_some_and(|mut names| names.any(|name| name == tls::H2));
+    match accepted.into_connection(tls) {
+        Ok(session) => Ok((session, offers_h2)),
+        Err(unfit) => Err(refused(stream, unfit)),
     }
+}
+
+/// Why a handshake ends, once the client has been told.
+fn refused(
+    stream: &mut impl Write,
+    (error, mut alert): (rustls::Error, AcceptedAlert),
+) -> io::Error {
+    let told = alert.write_all(stream);
+    told.err().unwrap_or_else(|| io::Error::other(error))
 }
 
 /// The type of a TLS record with a handshake (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 22;
 
 /// Our limit: bytes of a TLS record that holds a `ClientHello`.
-const MAX_CLIENT_HELLO: usize = 16_640;
+const MAX_CLIENT_HELLO: u64 = 16_640;
+
+#[cfg(test)]
+mod tests {
+    use rustls::ClientConnection;
+    use rustls::pki_types::ServerName;
+
+    use super::*;
+    use crate::net::fixture::Authority;
+
+    /// A client's bytes, which come so many at a time, and what it is answered.
+    struct Dribble {
+        bytes: io::Cursor<Vec<u8>>,
+        at_a_time: usize,
+        answered: Vec<u8>,
+    }
+
+    impl Dribble {
+        fn of(bytes: Vec<u8>, at_a_time: usize) -> Self {
+            let (bytes, answered) = (io::Cursor::new(bytes), Vec::new());
+            Self {
+                bytes,
+                at_a_time,
+                answered,
+            }
+        }
+    }
+
+    impl Read for Dribble {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let most = to.len().min(self.at_a_time);
+            self.bytes.read(&mut to[..most])
+        }
+    }
+
+    impl Write for Dribble {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.answered.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_client_hello_is_read_whole_however_it_comes_and_goes_on_from_there() {
+        let authority = Authority::new();
+        let server = || authority.server("localhost", &[tls::H2, b"http/1.1"]);
+        for (alpn, expected) in [
+            (&[tls::H2][..], true),
+            (&[b"http/1.1"], false),
+            (&[], false),
+        ] {
+            for at_a_time in [1, 100, 20_000] {
+                let name = ServerName::try_from("localhost").unwrap();
+                let mut client = ClientConnection::new(authority.client(alpn), name).unwrap();
+                let mut hello = Vec::new();
+                client.write_tls(&mut hello).unwrap();
+                let mut stream = Dribble::of(hello, at_a_time);
+                let (mut session, offers_h2) = greeted(&mut stream, server()).unwrap();
+                assert_eq!(offers_h2, expected, "{at_a_time}");
+                let mut answer = Vec::new();
+                while session.wants_write() {
+                    session.write_tls(&mut answer).unwrap();
+                }
+                client.read_tls(&mut &*answer).unwrap();
+                client.process_new_packets().unwrap();
+                assert!(!client.is_handshaking());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_client_hello_is_told_so_and_what_never_ends_is_closed() {
+        let authority = Authority::new();
+        let server = || authority.server("localhost", &[tls::H2]);
+        // Records of 16 KiB, the first of which begins a message that is longer.
+        let mut record = vec![TLS_HANDSHAKE, 3, 1, 0x40, 0, 1, 0, 0xff, 0];
+        record.resize(5 + 0x4000, 0);
+        let long = record.repeat(3);
+        let mut cases = [
+            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), true),
+            (vec![TLS_HANDSHAKE, 3, 1, 0, 100, 1], false),
+            (long, false),
+        ]
+        .map(|(bytes, is_told)| (Dribble::of(bytes, 1_000), is_told));
+        for (stream, is_told) in &mut cases {
+            let error = greeted(stream, server()).unwrap_err();
+            // An alert (RFC 8446 §5.1).
+            let alert = stream.answered.first() == Some(&21);
+            assert_eq!(alert, *is_told, "{error}");
+            let ended = error.kind() == io::ErrorKind::UnexpectedEof;
+            assert_eq!(ended, !*is_told, "{error}");
+            assert!(stream.bytes.position() <= MAX_CLIENT_HELLO);
+        }
+    }
+}

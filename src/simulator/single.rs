@@ -6,7 +6,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 use std::thread;
 
 use rustls::{ServerConnection, StreamOwned};
@@ -26,18 +25,17 @@ use crate::http1::head::{Head, HeadScan, Refusal};
 use crate::http1::{self, BodyScan};
 use crate::moment;
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, whose handshake may have begun.
 pub(super) fn serve(
     listener: &Listener,
     clock: &Clock,
-    socket: TcpStream,
+    (socket, tls): (TcpStream, ServerConnection),
     number: u64,
 ) -> io::Result<()> {
     // An idle client may stay for as long as it likes; stopping cuts the socket.
     socket.set_read_timeout(None)?;
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.set_nodelay(true)?;
-    let tls = ServerConnection::new(Arc::clone(&listener.tls)).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(tls, socket);
     let service = Service::new(&listener.around, clock, number, false);
     converse(&mut stream, service, listener, clock)?;

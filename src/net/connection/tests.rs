@@ -3,6 +3,8 @@ use std::io::{Read, Write};
 use std::sync::mpsc;
 use std::thread;
 
+use rustls::ServerConfig;
+
 use super::*;
 use crate::http2::{Cause, ErrorCode, Event, Fate, Field, Indexing, StreamId};
 use crate::net::fixture::server::Server;
@@ -330,6 +332,7 @@ where
     let thread = thread::spawn(move || {
         let (socket, _) = listener.accept().unwrap();
         let waiter = Waiter::new().unwrap();
+        let tls = ServerConnection::new(tls).unwrap();
         let connection = Connection::accept(socket, tls, OPTIONS, waiter.registry(), AMPLE);
         serve(connection.map(|connection| Owner { waiter, connection }))
     });
@@ -420,6 +423,7 @@ fn a_peer_that_takes_nothing_is_given_up_at_the_write_deadline() {
         let (socket, _) = listener.accept().unwrap();
         let waiter = Waiter::new().unwrap();
         let registry = waiter.registry();
+        let tls = ServerConnection::new(tls).unwrap();
         let mut server = Connection::accept(socket, tls, options, registry, AMPLE).unwrap();
         // Opens its windows wide, and never reads again.
         server.flush(Instant::now());

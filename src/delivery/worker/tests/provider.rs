@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustls::ServerConnection;
+
 use crate::http2::{ErrorCode, Event, Options, StreamId};
 use crate::net::connection::{Connection, Endpoint, Timeouts};
 use crate::net::fixture::{AMPLE, Authority, resolver};
@@ -88,8 +90,9 @@ impl Provider {
                         ..Options::default()
                     };
                     let registry = waiter.registry();
+                    let tls = ServerConnection::new(server).unwrap();
                     let accepted =
-                        Connection::accept(socket.unwrap(), server, options, registry, SOON);
+                        Connection::accept(socket.unwrap(), tls, options, registry, SOON);
                     if let Ok(connection) = accepted {
                         serve(connection, waiter, &heard, &told);
                     }
