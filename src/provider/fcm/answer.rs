@@ -258,13 +258,60 @@ fn message_name(body: &[u8]) -> Option<Box<str>> {
         #[serde(borrow)]
         name: Cow<'a, str>,
     }
-    let is_short = body.len() <= ANSWER_BODY_MAX;
-    let taken: Taken<'_> = is_short.then(|| serde_json::from_slice(body).ok())??;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.:%~-".contains(&byte);
-    let is_fine = taken.name.len() <= MESSAGE_NAME_MAX
-        && taken.name.starts_with("projects/")
-        && taken.name.bytes().all(is_plain);
-    is_fine.then(|| taken.name.into())
+    if body.len() > ANSWER_BODY_MAX {
+        return None;
+    }
+    // As Google writes it, with each push that it takes.
+    let name = if let Some(name) = lone_name(body) {
+        Cow::Borrowed(name)
+    } else {
+        let taken: Taken<'_> = serde_json::from_slice(body).ok()?;
+        let is_plain = taken.name.bytes().all(is_plain);
+        is_plain.then_some(taken.name)?
+    };
+    let is_fine = name.len() <= MESSAGE_NAME_MAX && name.starts_with("projects/");
+    is_fine.then(|| name.into())
+}
+
+/// The value of an object that has nothing but a `name`, if that is plain: what stands between its
+/// quotation marks is then the text itself.
+fn lone_name(body: &[u8]) -> Option<&str> {
+    let rest = behind(behind(body, b"{")?, b"\"name\"")?;
+    let rest = behind(behind(rest, b":")?, b"\"")?;
+    let plain = rest.iter().take_while(|byte| is_plain(**byte)).count();
+    let (name, rest) = rest.split_at_checked(plain)?;
+    let rest = behind(rest.strip_prefix(b"\"")?, b"}")?;
+    let is_all = behind(rest, b"")?.is_empty();
+    is_all.then(|| str::from_utf8(name).ok()).flatten()
+}
+
+/// What stands behind JSON's white space and that mark.
+fn behind<'a>(mut rest: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    while let [b' ' | b'\n' | b'\r' | b'\t', next @ ..] = rest {
+        rest = next;
+    }
+    rest.strip_prefix(mark)
+}
+
+/// Whether a byte can be shown anywhere as it is, from a table.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "an entry for each byte"
+)]
+fn is_plain(byte: u8) -> bool {
+    /// By the byte.
+    const PLAIN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let is_mark = matches!(byte as u8, b'/' | b'_' | b'.' | b':' | b'%' | b'~' | b'-');
+            table[byte] = is_mark || (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        table
+    };
+    PLAIN[usize::from(byte)]
 }
 
 impl<'a> ErrorBody<'a> {

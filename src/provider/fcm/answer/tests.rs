@@ -517,6 +517,15 @@ fn the_name_of_a_message_is_kept_if_it_can_be_shown_as_it_is() {
     let given = "projects/a/messages/0:1500415314455276%31bd1c96";
     let body = format!("{{\n  \"name\": \"{given}\"\n}}\n");
     assert_eq!(name(&body).as_deref(), Some(given));
+    for body in [
+        format!("{{\"name\":\"{given}\"}}"),
+        format!("\t{{ \"name\"\r\n:\t\"{given}\" }} \n"),
+        format!("{{\"name\":\"{given}\",\"more\":[1]}}"),
+        format!("{{\"more\":{{}},\"name\":\"{given}\"}}"),
+        format!("{{\"n\\u0061me\":\"{}\"}}", given.replace('/', "\\/")),
+    ] {
+        assert_eq!(name(&body).as_deref(), Some(given), "{body}");
+    }
     let longest = format!("projects/{}", "x".repeat(MESSAGE_NAME_MAX - 9));
     assert!(name(&json!({"name": longest}).to_string()).is_some());
     let padded = format!("{{\"name\":\"{given}\"{}}}", " ".repeat(ANSWER_BODY_MAX));
@@ -532,6 +541,11 @@ fn the_name_of_a_message_is_kept_if_it_can_be_shown_as_it_is() {
         json!({"name": "projects/a\"b"}).to_string(),
         json!({"name": "projects/a\\b"}).to_string(),
         json!({"name": "projects/a<b"}).to_string(),
+        format!("{{\"name\":\"{given}\"}}}}"),
+        format!("{{\"name\":\"{given}\"}}\u{c}"),
+        format!("{{\"name\":\"{given}\",}}"),
+        format!("{{\"name\":\"{given}\""),
+        format!("{{\"name\":\"{given}\",\"name\":\"{given}\"}}"),
         padded,
     ] {
         assert_eq!(name(&body), None, "{body}");
