@@ -45,7 +45,7 @@ type ConnectionRefused = (&'static Row, Option<(PushId, Target)>);
 
 /// The pushes in flight on one connection.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
+#[expect(clippy::struct_excessive_bools, reason = "nine independent facts")]
 pub struct Session {
     requests: Requests,
     timeout: Duration,

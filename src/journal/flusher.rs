@@ -51,8 +51,8 @@ pub(super) struct Flusher {
     policy: SyncPolicy,
     space: Space,
     share: ScheduledShare,
-    /// Whether the operator was told that it is used up.
-    has_told_of_share: bool,
+    /// Requests for which it has no room.
+    told_of_share: Seldom,
     /// Requests of an app that has its part of it.
     told_of_app_share: Seldom,
     /// Large requests that were refused alone.
@@ -122,7 +122,7 @@ impl Flusher {
             heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
             share: ScheduledShare::new(settings),
-            has_told_of_share: false,
+            told_of_share: Seldom::default(),
             told_of_app_share: Seldom::default(),
             told_of_large: Seldom::default(),
             dir: settings.dir.display().to_string(),

@@ -45,10 +45,10 @@ impl Flusher {
         {
             ::log::warn!("journal: pushes of one app with send_at are refused, {why}");
         }
-        let is_news = told.is_some() && !self.has_told_of_share;
-        self.has_told_of_share = told.is_some();
-        if let Some(why) = told.filter(|_| is_news) {
-            ::log::warn!("journal: pushes with send_at are refused, {why}");
+        if let Some(why) = told
+            && self.told_of_share.note(now.monotonic).is_some()
+        {
+            ::log::warn!("journal: a request with send_at is refused, {why}");
         }
         sorted.kept
     }

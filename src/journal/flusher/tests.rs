@@ -1,5 +1,6 @@
 //! One round after the other, at times of our own.
 
+use std::num::NonZeroU32;
 use std::thread;
 
 use super::*;
@@ -7,6 +8,7 @@ use crate::journal::Files;
 use crate::journal::fixture::{MemoryFiles, Part, ReadFault, accepted};
 use crate::journal::space::{self, SMALL};
 use crate::journal::store::take_over;
+use crate::push::Accepted;
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -35,9 +37,19 @@ fn settings() -> Settings {
 impl Flusher {
     /// A round with a request for each, of that first id and so many tokens; what is replied.
     fn append(&mut self, requests: &[(u64, usize)], now: Moment) -> Vec<Result<(), Refused>> {
-        let requests = requests.iter().map(|&(first_id, tokens)| {
+        let requests = requests.iter();
+        let requests = requests.map(|&(first_id, tokens)| accepted(first_id, tokens));
+        self.append_all(requests, now)
+    }
+
+    fn append_all(
+        &mut self,
+        requests: impl Iterator<Item = Accepted>,
+        now: Moment,
+    ) -> Vec<Result<(), Refused>> {
+        let requests = requests.map(|accepted| {
             let (reply, kept) = crossbeam_channel::bounded(1);
-            let group = Group::of([&accepted(first_id, tokens)], None);
+            let group = Group::of([&accepted], None);
             ((group.unwrap(), reply), kept)
         });
         let (requests, replies): (_, Vec<_>) = requests.unzip();
@@ -329,4 +341,25 @@ fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
     let contents = flusher.inbox.lock();
     assert!(contents.state.is_fatal() && flusher.store.is_carrying());
     assert_eq!(flusher.due(&contents, now.monotonic), None);
+}
+
+/// Large ones may be refused while small ones fit.
+#[test]
+fn that_what_is_scheduled_has_no_room_is_told_once_a_minute() {
+    let settings = Settings {
+        scheduled_max: 4,
+        ..settings()
+    };
+    let mut flusher = flusher(&MemoryFiles::default(), &settings);
+    let now = Moment::now();
+    for (first_id, tokens, is_kept) in [(11, 5, false), (21, 1, true), (31, 4, false)] {
+        let mut scheduled = accepted(first_id, tokens);
+        scheduled.envelope.earliest = NonZeroU32::new(u32::MAX);
+        let told = flusher.append_all([scheduled].into_iter(), now);
+        assert_eq!(told[0].is_ok(), is_kept, "{told:?}");
+    }
+    let told_of_share = &mut flusher.told_of_share;
+    assert_eq!(told_of_share.due(now.monotonic), None);
+    let later = now.monotonic + Duration::from_secs(60);
+    assert_eq!(told_of_share.due(later), Some(1), "the first was told");
 }
