@@ -305,6 +305,8 @@ mod tests {
         // Nobody is asked any more by whom nobody waits.
         assert!(second.withdraw().is_none());
         assert!(!refused(1));
+        drop(pool.ask(&hungry, 0, &key).unwrap());
+        assert!(!refused(0) && !refused(1), "dropped");
         // Who goes says so.
         let asked = pool.ask(&hungry, 0, &key).unwrap();
         drop(members);
