@@ -27,6 +27,7 @@ pub mod service;
 pub mod stat;
 pub mod state;
 pub mod strangers;
+mod told;
 mod turned_away;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!    input · socket       waiting
 //!    registry · budget    who is there, and what all may have in memory
 //!    turnstile            how many at once do what takes a processor
-//!  body · chunked · head · reply · query · request_id
+//!  body · chunked · head · reply · query · request_id · traceparent
 //!                         bytes to values and back (pure)
 //!  standing · crowd       whom to close for whom, what to tell of it (pure)
 //!  handler · settings     what is wanted of those who use it (pure)
@@ -35,6 +35,7 @@ pub mod request_id;
 pub(crate) mod settings;
 pub mod socket;
 mod standing;
+pub mod traceparent;
 mod turnstile;
 
 #[cfg(test)]
@@ -47,4 +48,5 @@ pub use reply::{Reply, http_date};
 pub use request_id::{RequestId, RequestIds};
 pub use settings::{Settings, Timeouts};
 pub use socket::{BindError, Bound, advice, group_number, is_pause};
+pub use traceparent::Traceparent;
 pub use turnstile::{Turn, Turnstile};

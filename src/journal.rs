@@ -492,13 +492,13 @@ impl Drop for Journal {
     }
 }
 
-/// The format that is written, and read. The one before had no targets but device tokens, no header
-/// fields, of push types two, and neither classes nor earliest times.
-pub const FORMAT_VERSION: u32 = 4;
+/// The format that is written, and read. 4 had no `traceparent`; 3 had besides no targets but
+/// device tokens, no header fields, of push types two, and neither classes nor earliest times.
+pub const FORMAT_VERSION: u32 = 5;
 
-/// The oldest format that is read, whose segments are replaced by one of [`FORMAT_VERSION`] at the
-/// start. The ones before were never released: they had the fields of a request, from which the
-/// provider's body was built again at each start.
+/// The oldest format that is read. Segments of this one and of those up to [`FORMAT_VERSION`] are
+/// replaced by one of that at the start. The ones before were never released: they had the fields
+/// of a request, from which the provider's body was built again at each start.
 pub const OLDEST_FORMAT: u32 = 3;
 
 /// Our limit: places of damage that are told one by one; the rest is counted.

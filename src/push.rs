@@ -193,6 +193,8 @@ pub struct Notification {
     pub identifier: Box<str>,
     /// The name of the request that it came with; logged, not sent.
     pub request_id: Arc<str>,
+    /// The `traceparent` of that request, if it had one; logged, not sent.
+    pub traceparent: Option<Arc<str>>,
     /// Alert title (iOS).
     pub title: Box<str>,
     /// Alert subtitle (iOS).
@@ -233,6 +235,7 @@ impl Notification {
             message: Box::default(),
             identifier: Box::default(),
             request_id: Arc::default(),
+            traceparent: None,
             title: Box::default(),
             subtitle: Box::default(),
             category: Box::default(),
@@ -390,10 +393,17 @@ impl Push {
 
     /// The push and its request, as a message names them.
     pub fn named(&self) -> String {
-        match self.note().request_id {
-            "" => format!("push {}", self.id()),
-            request => format!("push {} of request {request}", self.id()),
+        let note = self.note();
+        let mut named = format!("push {}", self.id());
+        for (what, name) in [
+            (" of request ", note.request_id),
+            (", traceparent ", note.traceparent),
+        ] {
+            if !name.is_empty() {
+                named.extend([what, name]);
+            }
         }
+        named
     }
 
     /// The accepted notification that the push belongs to.
@@ -470,9 +480,10 @@ mod tests {
 
     #[test]
     fn a_message_names_a_push_with_its_request() {
-        let named = |request: &str| {
+        let named = |request: &str, traceparent: &str| {
             let note = Note {
                 request_id: request,
+                traceparent,
                 ..Note::default()
             };
             let accepted = Arc::new(Accepted {
@@ -483,8 +494,10 @@ mod tests {
             });
             Push::nth(&accepted, 0).unwrap().named()
         };
-        assert_eq!(named("r-1"), "push 7 of request r-1");
-        assert_eq!(named(""), "push 7", "an old journal says nothing of it");
+        assert_eq!(named("r-1", ""), "push 7 of request r-1");
+        let traced = "push 7 of request r-1, traceparent 00-0a-b7-01";
+        assert_eq!(named("r-1", "00-0a-b7-01"), traced);
+        assert_eq!(named("", ""), "push 7", "an old journal says nothing of it");
     }
 
     #[test]

@@ -3,12 +3,10 @@
 //! Pure: no I/O; time is an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use super::keyless::Keyless;
-use super::mistake::Mistake;
 use super::request::{Asked, FIELDS, Text, Unknown, names as names_field};
-use crate::count::{self, Seldom};
+use crate::count;
 use crate::provider::Unused;
 use crate::push::Provider;
 use crate::texts::{self, nearest};
@@ -30,7 +28,7 @@ pub struct Ignored {
 
 /// A field that is ignored wherever it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum IgnoredField {
+pub(super) enum IgnoredField {
     /// None of ours.
     Unknown(Text),
     /// A part of an object that is a field: none of ours, or of no effect.
@@ -134,6 +132,11 @@ impl Ignored {
         &self.listed
     }
 
+    /// Its different fields, the first ones.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &IgnoredField> {
+        self.fields.iter()
+    }
+
     /// The listed ones, each with why it is ignored; less what [`Ignored::hide`] has hidden.
     pub(super) fn reasons(&self, endpoint: &str) -> Vec<String> {
         let fields = self.listed.iter().zip(&self.listed_fields);
@@ -235,63 +238,6 @@ fn meant(name: &str) -> Option<&'static str> {
     near.or_else(|| FIELDS.iter().find(begins).copied())
 }
 
-/// What the operator was told of ignored fields, and of requests that could not be read.
-#[derive(Debug, Default)]
-pub struct Told {
-    fields: BTreeMap<IgnoredField, Seldom>,
-    /// By their kinds.
-    mistakes: BTreeMap<String, Seldom>,
-}
-
-impl Told {
-    /// What to tell of a request's: each field at most once an hour, and the first
-    /// [`TOLD_FIELDS_MAX`] unknown ones alone, since callers choose them. `endpoint` is where the
-    /// request came in.
-    pub(super) fn tell(
-        &mut self,
-        ignored: &Ignored,
-        (endpoint, request_id): (&str, &str),
-        now: Instant,
-    ) -> Vec<String> {
-        let mut lines = Vec::new();
-        for field in &ignored.fields {
-            if !self.fields.contains_key(field) {
-                let is_unknown = |field: &&IgnoredField| !matches!(field, IgnoredField::Unused(..));
-                let unknown = self.fields.keys().filter(is_unknown).count();
-                if is_unknown(&field) && unknown >= TOLD_FIELDS_MAX {
-                    continue;
-                }
-                self.fields.insert(field.clone(), Seldom::every(TOLD_EVERY));
-            }
-            let seldom = self.fields.get_mut(field);
-            if let Some(times) = seldom.and_then(|seldom| seldom.note(now)) {
-                lines.push(field.told(endpoint, &requests(times, request_id)));
-            }
-        }
-        lines
-    }
-
-    /// What to tell of a request that could not be read: each kind of mistake at most once an hour,
-    /// and so many kinds alone, since they may have to do with names that callers choose.
-    pub(super) fn tell_mistake(
-        &mut self,
-        mistake: &Mistake,
-        (endpoint, request_id): (&str, &str),
-        now: Instant,
-    ) -> Option<String> {
-        if !self.mistakes.contains_key(&mistake.kind) {
-            if self.mistakes.len() >= TOLD_FIELDS_MAX {
-                return None;
-            }
-            let seldom = Seldom::every(TOLD_EVERY);
-            self.mistakes.insert(mistake.kind.clone(), seldom);
-        }
-        let times = self.mistakes.get_mut(&mistake.kind)?.note(now)?;
-        let requests = requests(times, request_id);
-        Some(format!("{endpoint} refused {requests}: {}", mistake.log))
-    }
-}
-
 impl IgnoredField {
     /// What is wrong with it.
     fn what(&self, endpoint: &str) -> String {
@@ -307,7 +253,8 @@ impl IgnoredField {
         }
     }
 
-    fn told(&self, endpoint: &str, requests: &str) -> String {
+    /// The line about it for the operator.
+    pub(super) fn told(&self, endpoint: &str, requests: &str) -> String {
         match self {
             Self::Unknown(name) => {
                 let meant = or(name);
@@ -323,11 +270,6 @@ impl IgnoredField {
 fn or(name: &str) -> String {
     let meant = meant(name).map(|meant| format!("; {meant:?} is one"));
     meant.unwrap_or_default()
-}
-
-fn requests(times: u64, last: &str) -> String {
-    let requests = count::of(times, "request", "requests");
-    format!("{requests} (the last: {last})")
 }
 
 pub(super) const TOKEN: &str = "token";
@@ -353,19 +295,15 @@ pub(super) const LISTED_MAX: usize = 2048;
 /// Our limit: different fields of a request of which the operator is told.
 const FIELDS_MAX: usize = 16;
 
-/// Our limit: unknown fields of which the operator is told as long as the process lives, and kinds
-/// of requests that could not be read.
-const TOLD_FIELDS_MAX: usize = 100;
-
-/// Our limit: a line about one of them at most this often.
-const TOLD_EVERY: Duration = Duration::from_secs(3600);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::super::content::content_of;
     use super::super::keys::ApiKeys;
     use super::super::plan::notification;
     use super::super::request::{Trailing, decode};
+    use super::super::told::{TOLD_EVERY, Told};
     use super::*;
     use crate::http1::head::Head;
     use crate::moment::Moment;

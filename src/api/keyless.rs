@@ -83,6 +83,26 @@ impl<'a> Keyless<'a> {
         text
     }
 
+    /// Whether a key is a part of a text that `-` parts, or several of its parts.
+    pub(super) fn is_between_hyphens(&self, text: &str) -> bool {
+        if self.shown.is_none() && self.known.is_none() {
+            return false;
+        }
+        if self.shown.is_some_and(|shown| text.contains(shown)) {
+            return true;
+        }
+        let ends = || {
+            text.match_indices('-')
+                .map(|(at, _)| at)
+                .chain([text.len()])
+        };
+        let begins = [0]
+            .into_iter()
+            .chain(ends().map(|end| end.saturating_add(1)));
+        let mut words = begins.flat_map(|begin| ends().filter_map(move |end| text.get(begin..end)));
+        words.any(|word| self.is_key(word))
+    }
+
     /// The head as the access log has it: without whom an absolute target says to be, too.
     pub(super) fn head<'h>(&self, head: &'h Head) -> Cow<'h, Head> {
         let (method, mut target) = (self.text(&head.method), self.text(&head.target));
@@ -230,6 +250,27 @@ mod tests {
                 (&*shown.target, &*shown.method),
                 (shown_target, shown_method)
             );
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_between_hyphens_wherever_it_begins_and_ends() {
+        let keys = ApiKeys::parse(&format!("{SHOWN}\n{KNOWN}\nab-{KNOWN}x-c\n")).unwrap();
+        let head = head("/push", "POST");
+        let keyless = Keyless::of(&head, Some(&keys));
+        let shown = Keyless::of(&head, None);
+        for (text, is_in, is_shown) in [
+            (format!("00-{KNOWN}-b-01"), true, false),
+            (format!("{KNOWN}-b"), true, false),
+            (format!("a-{KNOWN}"), true, false),
+            (format!("00-ab-{KNOWN}x-c-d"), true, false),
+            (format!("00-x{SHOWN}x-b"), true, true),
+            (format!("00-ab-{KNOWN}x-d"), false, false),
+            ("--".to_owned(), false, false),
+        ] {
+            assert_eq!(keyless.is_between_hyphens(&text), is_in, "{text}");
+            assert_eq!(shown.is_between_hyphens(&text), is_shown, "{text}");
+            assert!(!Keyless::default().is_between_hyphens(&text));
         }
     }
 

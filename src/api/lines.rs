@@ -45,7 +45,8 @@ impl Lines {
         with_lines(&self.0.access, |out, at| {
             let (proto, length) = (head.proto(), head.content_length());
             let (target, method) = (&head.target, &head.method);
-            line::accepted_request(out, at, target, method, proto, length, head.id());
+            let names = (head.id(), head.trace());
+            line::accepted_request(out, at, target, method, proto, length, names);
         });
     }
 

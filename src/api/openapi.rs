@@ -192,6 +192,13 @@ fn operation(item: &PathItem, operation: &PathOperation) -> Value {
                 "description": "With the same key and body nothing is pushed a second time.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
             }));
+            parameters.push(json!({
+                "name": "traceparent",
+                "in": "header",
+                "description": "The place of the request in its caller's trace (W3C Trace \
+                    Context): it stands in the log lines of its pushes. What is none is ignored.",
+                "schema": {"type": "string"},
+            }));
         }
         let body = json!({"required": true, "content": content(body)});
         set(&mut said, "requestBody", body);

@@ -541,11 +541,8 @@ pub(super) fn notification(lane: LaneId, mut asked: Asked) -> Notification {
         }
     };
     Notification {
-        lane,
         message: asked.message,
         identifier: asked.identifier,
-        // The service knows it; here nothing is known but the body.
-        request_id: std::sync::Arc::default(),
         title: asked.title,
         subtitle: asked.subtitle,
         category: asked.category,
@@ -566,6 +563,8 @@ pub(super) fn notification(lane: LaneId, mut asked: Asked) -> Notification {
             .map(|(key, value)| Extend { key, value })
             .collect(),
         native: asked.native,
+        // The service knows how its request is named; here nothing is known but the body.
+        ..Notification::empty(lane)
     }
 }
 

@@ -16,7 +16,7 @@ use super::channel_calls::ChannelCalls;
 use super::gorush;
 use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
 use super::ids::Ids;
-use super::ignored::{self, Ignored, Told};
+use super::ignored::{self, Ignored};
 use super::keyless::Keyless;
 use super::keys::ApiKeys;
 use super::lines::Lines;
@@ -30,20 +30,20 @@ use super::route::Route;
 use super::stat;
 use super::state;
 use super::strangers::Stranger;
+use super::told::Told;
 use super::turned_away::TurnedAway;
 use crate::backlog::{Backlog, PushState, Whereabouts};
 use crate::crash_point;
 use crate::delivery::running_lane::RunningLane;
-use crate::http1::RequestIds;
-use crate::http1::Turnstile;
 use crate::http1::head::{Head, Refusal};
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
-use crate::http1::{Handler, More, Phase};
+use crate::http1::{Handler, More, Phase, RequestIds, Traceparent, Turnstile};
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::{self, Moment};
 use crate::push::PushId;
 use crate::stats::Process;
+use commit::RequestNames;
 
 /// What callers can rely on until a reload changes it.
 pub struct Terms {
@@ -121,6 +121,7 @@ impl Handler for Service {
             return Err(stranger.refusal());
         }
         if matches!(route, Route::Push | Route::GorushPush) {
+            self.judge_traceparent(&terms, head);
             let keyless = Keyless::of(head, terms.keys.as_ref());
             self.lines.request(&keyless.head(head));
             if let Some(coding) = head.coding
@@ -343,7 +344,7 @@ impl Service {
         };
         self.log_rejected(&plan, &keyless, head.id());
         self.tell_ignored(&plan.ignored, &keyless, head);
-        let request_id = head.id().into();
+        let names = RequestNames::of(head);
         let malformed = std::mem::take(&mut plan.malformed);
         let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
         let refusal = plan.refusal().filter(|_| !terms.rules.as_gaurun);
@@ -351,13 +352,13 @@ impl Service {
             PushReply::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
         } else {
             let fits = self.check_scheduled(&plan, &terms.rules.apps);
-            match fits.and_then(|()| self.commit(plan, &lanes, &request_id, keyed)) {
+            match fits.and_then(|()| self.commit(plan, &lanes, &names, keyed)) {
                 Ok(reply) => reply,
                 // Nothing of it is taken, and all of it may come again.
                 Err(refused) => return refused,
             }
         };
-        self.log_malformed(malformed, &request_id);
+        self.log_malformed(malformed, &names);
         reply
     }
 
@@ -437,6 +438,26 @@ impl Service {
         let line = self.told().tell_mistake(mistake, told, now);
         if let Some(line) = line {
             ::log::warn!("{}", keyless.text(&line));
+        }
+    }
+
+    /// Takes away what is no `traceparent`, or has an API key in it, and tells the operator: a
+    /// trace is not worth the push.
+    fn judge_traceparent(&self, terms: &Terms, head: &mut Head) {
+        let holds_key = |said: &Traceparent| {
+            Keyless::of(head, terms.keys.as_ref()).is_between_hyphens(said.as_str())
+        };
+        let why = match &head.traceparent {
+            None => return,
+            Some(Ok(said)) if !holds_key(said) => return,
+            Some(Ok(_)) => "there is an API key in it",
+            Some(Err(why)) => why,
+        };
+        head.traceparent = None;
+        let told = (endpoint(head), head.id());
+        let line = self.told().tell_traceparent(why, told, moment::now());
+        if let Some(line) = line {
+            ::log::warn!("{line}");
         }
     }
 

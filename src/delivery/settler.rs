@@ -51,6 +51,8 @@ pub struct Settler {
 struct RetriesToTell {
     pushes: u64,
     first_id: u64,
+    /// The place of the first in its caller's trace, as the line has it.
+    traced: String,
     wait: Duration,
 }
 
@@ -347,6 +349,10 @@ impl Settler {
         let retries = self.retries.entry(key).or_insert_with(|| RetriesToTell {
             pushes: 0,
             first_id: push.id().0,
+            traced: match push.note().traceparent {
+                "" => String::new(),
+                traceparent => format!(", traceparent {traceparent}"),
+            },
             wait,
         });
         retries.pushes += 1;
@@ -355,10 +361,11 @@ impl Settler {
     fn report_retries(&mut self) {
         for (why, retries) in std::mem::take(&mut self.retries) {
             ::log::info!(
-                "{}: {} to be sent again after {why} (the first: id {}, in {:.1} s)",
+                "{}: {} to be sent again after {why} (the first: id {}{}, in {:.1} s)",
                 self.lane.id(),
                 push::counted(retries.pushes),
                 retries.first_id,
+                retries.traced,
                 retries.wait.as_secs_f32(),
             );
         }

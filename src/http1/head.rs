@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 
 use super::request_id::RequestId;
+use super::traceparent::{self, Traceparent};
 
 /// What a client gets instead of an answer when its request cannot be read; closes the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub struct Head {
     pub fetch_site: Option<Box<[u8]>>,
     /// `X-Request-Id`, if it is one; else the one that we give the request.
     pub request_id: Option<RequestId>,
+    /// `traceparent`, or why what stands there is none.
+    pub traceparent: Option<Result<Traceparent, &'static str>>,
     /// What `Content-Encoding` says that the body is coded by, if it does.
     pub coding: Option<&'static str>,
 }
@@ -151,6 +154,7 @@ impl Head {
             origin: facts.origin,
             fetch_site: facts.fetch_site,
             request_id: facts.request_id,
+            traceparent: facts.traceparent,
             coding: facts.coding,
         })
     }
@@ -158,6 +162,15 @@ impl Head {
     /// The request's id; empty before it has one.
     pub fn id(&self) -> &str {
         self.request_id.as_ref().map_or("", RequestId::as_str)
+    }
+
+    /// The place in the caller's trace; empty if it has said none.
+    pub fn trace(&self) -> &str {
+        let said = self
+            .traceparent
+            .as_ref()
+            .and_then(|said| said.as_ref().ok());
+        said.map_or("", Traceparent::as_str)
     }
 
     /// The version's name.
@@ -197,6 +210,7 @@ struct Facts {
     origin: Option<Box<[u8]>>,
     fetch_site: Option<Box<[u8]>>,
     request_id: Option<RequestId>,
+    traceparent: Option<Result<Traceparent, &'static str>>,
 }
 
 impl Facts {
@@ -249,6 +263,14 @@ impl Facts {
                 once(&mut facts.fetch_site, field, twice)?;
             } else if field.name.eq_ignore_ascii_case("x-request-id") {
                 facts.request_id = RequestId::of_caller(field.value).or(facts.request_id);
+            } else if field.name.eq_ignore_ascii_case("traceparent") {
+                let read = Traceparent::of_caller(field.value);
+                let is_first = facts.traceparent.is_none();
+                facts.traceparent = Some(if is_first {
+                    read
+                } else {
+                    Err(traceparent::TWICE)
+                });
             }
         }
         Ok(facts)

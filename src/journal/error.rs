@@ -117,7 +117,7 @@ impl fmt::Display for OpenError {
             Fault::UnknownVersion(version) if *version < super::OLDEST_FORMAT => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \
-                 knows {} and {} alone: with the version that wrote it, send what is outstanding \
+                 knows {} to {} alone: with the version that wrote it, send what is outstanding \
                  (sterna recover -c FILE --journal {dir}), then remove the files {dir}/*.journal \
                  and start again",
                 super::OLDEST_FORMAT,
@@ -127,7 +127,7 @@ impl fmt::Display for OpenError {
             Fault::UnknownVersion(version) => write!(
                 f,
                 "the journal segment {path} has format version {version}, this is a version that \
-                 knows {} and {} alone: start the newer version that wrote it, or move the \
+                 knows {} to {} alone: start the newer version that wrote it, or move the \
                  directory away and lose what is outstanding in it",
                 super::OLDEST_FORMAT,
                 super::FORMAT_VERSION

@@ -21,9 +21,10 @@
 //! something else. Whoever gives one of these numbers its use raises [`FORMAT_VERSION`] once it is
 //! released, so that an older binary refuses the whole journal instead of failing whole records as
 //! damaged.
-//! What the format before had is read as it was: device tokens alone, of the fields of an envelope
-//! 2 and 3, no slots or two, no header fields. Of the fields of a note those from 0x40 on say where
-//! in the body a text stands: in memory only, never in a record. Such a number has no other use.
+//! What the formats before had is read as it was. Format 4 had all but the note's field 15; format
+//! 3 besides device tokens alone, of the fields of an envelope 2 and 3, no slots or two, no header
+//! fields. Of the fields of a note those from 0x40 on say where in the body a text stands: in
+//! memory only, never in a record. Such a number has no other use.
 //!
 //! [`FORMAT_VERSION`]: super::FORMAT_VERSION
 
@@ -388,7 +389,7 @@ mod tests {
     prop_compose! {
         fn any_note()(
             texts in any::<[String; 7]>(),
-            request_id: String,
+            [request_id, traceparent] in any::<[String; 2]>(),
             [badge, expiry, time_to_live] in any::<[i64; 3]>(),
             [content_available, mutable_content, delay_while_idle] in any::<[bool; 3]>(),
         ) -> Note<'static> {
@@ -397,6 +398,7 @@ mod tests {
             Note {
                 texts: Texts::of(texts.map(leaked)),
                 request_id: leaked(request_id),
+                traceparent: leaked(traceparent),
                 badge,
                 expiry,
                 time_to_live,
@@ -564,6 +566,7 @@ mod tests {
         assert!(read.parcel.takes_ttl() && read.parcel.head().next().is_none());
         let note = read.parcel.note();
         assert_eq!((note.texts.message, note.request_id), ("hi", "r"));
+        assert_eq!(note.traceparent, "");
         let tokens: Vec<_> = read.parcel.tokens().map(PackedToken::text).collect();
         assert_eq!(tokens, ["a", "c:d"]);
         // And it is written as it was, which an older record has to be where it is carried on.

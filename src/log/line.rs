@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! {"level":…,"time":…,"message":…,"type":"accepted-request","uri":…,"method":…,"proto":…,
-//!  "content_length":…,"request_id":…}
+//!  "content_length":…,"request_id":…[,"traceparent":…]}
 //! {"level":…,"time":…,"message":…,"id":…,"platform":…,"token":…,"type":…,"ptime":…,"error":…,
 //!  [what the caller set and is not zero, in Gaurun's order,]
 //!  ["status":…,"reason":…,"apns_id":…,"attempt":…,"maybe_sent":true,"accepted":…,"fcm_name":…,
 //!  "apns_unique_id":…,"token_is":…,"gone_since":…,"send_at":…,]
-//!  "request_id":…[,"texts_of":…][,"app":…][,"environment":…]
+//!  "request_id":…[,"traceparent":…][,"texts_of":…][,"app":…][,"environment":…]
 //!  [,"target":…]}
 //! {"level":…,"time":…,"message":…,["error":…,]"request_id":…}
 //! {"level":…,"time":…,"message":…,"type":"lost-lines","lines":…}
@@ -166,6 +166,7 @@ pub fn push(out: &mut Vec<u8>, at: &str, push: &PushLine<'_>, privacy: &Privacy)
     set_by_the_caller(out, &note, &texts);
     tail(out, &push.tail);
     request_id(out, note.request_id);
+    traceparent(out, note.traceparent);
     if !has_texts {
         key(out, ",\"texts_of\":");
         unsigned(out, push.first_id.0);
@@ -209,7 +210,8 @@ fn has_texts(push: &PushLine<'_>, privacy: &Privacy) -> bool {
     raw.saturating_mul(ESCAPE_MAX) <= most || (raw <= most && sum(length) <= most)
 }
 
-/// Appends the line of a request for pushes; `content_length` is -1 for a chunked body.
+/// Appends the line of a request for pushes, with its id and its `traceparent`, if it has one;
+/// `content_length` is -1 for a chunked body.
 pub fn accepted_request(
     out: &mut Vec<u8>,
     at: &str,
@@ -217,7 +219,7 @@ pub fn accepted_request(
     method: &str,
     proto: &str,
     content_length: i64,
-    id: &str,
+    (id, trace): (&str, &str),
 ) {
     head(out, Level::Info, at, "");
     key(out, ",\"type\":\"accepted-request\"");
@@ -227,6 +229,7 @@ pub fn accepted_request(
     key(out, ",\"content_length\":");
     signed(out, content_length);
     request_id(out, id);
+    traceparent(out, trace);
     end(out);
 }
 
@@ -318,6 +321,11 @@ fn tail(out: &mut Vec<u8>, tail: &Tail<'_>) {
 /// The key that joins the lines of a request and of its pushes to its answer.
 fn request_id(out: &mut Vec<u8>, id: &str) {
     present_text(out, ",\"request_id\":", id);
+}
+
+/// The key that joins them to the caller's trace.
+fn traceparent(out: &mut Vec<u8>, traceparent: &str) {
+    present_text(out, ",\"traceparent\":", traceparent);
 }
 
 fn key(out: &mut Vec<u8>, key: &str) {

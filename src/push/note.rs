@@ -15,6 +15,8 @@ pub struct Note<'a> {
     pub texts: Texts<'a>,
     /// The name of the request that it came with.
     pub request_id: &'a str,
+    /// The `traceparent` of that request; empty if it had none.
+    pub traceparent: &'a str,
     /// Icon badge; 0 if nothing was said.
     pub badge: i64,
     /// The caller's `expiry`.
@@ -109,6 +111,7 @@ const TIME_TO_LIVE: u8 = 11;
 const CONTENT_AVAILABLE: u8 = 12;
 const MUTABLE_CONTENT: u8 = 13;
 const DELAY_WHILE_IDLE: u8 = 14;
+const TRACEPARENT: u8 = 15;
 
 /// Added to the number of a text of which is said where it stands in the body.
 const IN_BODY: u8 = 0x40;
@@ -119,6 +122,7 @@ impl<'a> Note<'a> {
         Self {
             texts: notification.texts(),
             request_id: &notification.request_id,
+            traceparent: notification.traceparent.as_deref().unwrap_or_default(),
             badge: notification.badge.unwrap_or(0),
             expiry: notification.expiry,
             time_to_live: notification.time_to_live,
@@ -135,6 +139,7 @@ impl<'a> Note<'a> {
         let Self {
             texts,
             request_id,
+            traceparent,
             badge,
             expiry,
             time_to_live,
@@ -154,6 +159,7 @@ impl<'a> Note<'a> {
             }
         }
         put_text(out, REQUEST_ID, request_id);
+        put_text(out, TRACEPARENT, traceparent);
         for (number, value) in [
             (BADGE, badge),
             (EXPIRY, expiry),
@@ -187,6 +193,7 @@ impl<'a> Note<'a> {
                     return Some(read);
                 }
                 REQUEST_ID => read.request_id = bytes.text()?,
+                TRACEPARENT => read.traceparent = bytes.text()?,
                 BADGE => read.badge = bytes.signed()?,
                 EXPIRY => read.expiry = bytes.signed()?,
                 TIME_TO_LIVE => read.time_to_live = bytes.signed()?,

@@ -225,13 +225,14 @@ mod tests {
             body in "[a-b\"ä]{0,16}",
             ttl: bool,
             head in prop::collection::vec(("[a-b]{0,3}", "[a-b\"]{0,3}"), 0..3),
-            texts in prop::array::uniform8("[a-b\"ä]{0,4}"),
+            texts in prop::array::uniform9("[a-b\"ä]{0,4}"),
             tokens in prop::collection::vec("[0-9a-f]{2}|[0-9A-F]{4}|\\PC{0,3}", 0..20),
         ) {
-            let [texts @ .., request_id] = texts.each_ref().map(String::as_str);
+            let [texts @ .., request_id, traceparent] = texts.each_ref().map(String::as_str);
             let note = Note {
                 texts: Texts::of(texts),
                 request_id,
+                traceparent,
                 badge: -1,
                 ..Note::default()
             };

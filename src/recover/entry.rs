@@ -83,6 +83,8 @@ struct RawLine<'a> {
     #[serde(borrow, default)]
     request_id: Cow<'a, str>,
     #[serde(borrow)]
+    traceparent: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     accepted: Option<Cow<'a, str>>,
     send_at: Option<u64>,
     texts_of: Option<u64>,
@@ -150,6 +152,7 @@ fn outstanding(raw: &RawLine<'_>, at: Option<When>) -> Result<OpenPush, Damaged>
             mutable_content: raw.mutable_content,
             delay_while_idle: raw.delay_while_idle,
             request_id: (*raw.request_id).into(),
+            traceparent: raw.traceparent.as_deref().map(Into::into),
             ..Notification::empty(lane)
         },
     })

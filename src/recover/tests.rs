@@ -122,7 +122,8 @@ fn every_field_that_a_line_has_is_read() {
     let android = concat!(
         r#"{"level":"info","time":"2026/11/22 05:15:13 UTC","message":"m","id":8,"#,
         r#""platform":"android","token":"c:A","type":"accepted-push","ptime":0,"error":"","#,
-        r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5,"send_at":1795400000}"#,
+        r#""collapse_key":"ck","delay_while_idle":true,"time_to_live":5,"send_at":1795400000,"#,
+        r#""request_id":"r-1","traceparent":"00-0a-b7-01"}"#,
         "\n",
     );
     let found = Logs::of(&[ios, android]).read();
@@ -158,6 +159,8 @@ fn every_field_that_a_line_has_is_read() {
                 collapse_key: "ck".into(),
                 delay_while_idle: true,
                 time_to_live: 5,
+                request_id: "r-1".into(),
+                traceparent: Some("00-0a-b7-01".into()),
                 ..Notification::empty(LaneId::ANDROID)
             },
             texts_of: None,

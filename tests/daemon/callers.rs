@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -14,6 +15,7 @@ use serde_json::json;
 use crate::harness::daemon::{Address, Daemon};
 use crate::harness::http::{Client, Reply};
 use crate::harness::lines;
+use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::{fcm_token, hex_token, wait_until};
 
@@ -365,6 +367,111 @@ fn a_request_is_named_in_its_answer_and_on_the_lines_of_its_pushes() {
         }
     }
     assert_eq!(lines::of_kind(&access, "accepted-push").count(), 2);
+}
+
+#[test]
+fn a_traceparent_is_on_every_line_of_its_pushes_also_after_a_restart() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let mut daemon = site.start();
+    let trace = |number: u64| format!("00-{number:032x}-b7ad6b7169203331-01");
+    let field = |number| format!("traceparent: {}\r\n", trace(number));
+    // 503, and taken when it comes again.
+    let token = format!("1bad5030{:056x}", 1);
+    let gorush =
+        json!({"notifications": [{"platform": 1, "tokens": [hex_token(2)], "message": "m"}]});
+    let id = ask(&daemon, "POST", "/push", &field(1), &one_push(&token)).accepted_ids()[0];
+    let reply = ask(&daemon, "POST", "/api/push", &field(2), &gorush.to_string());
+    assert_eq!(reply.status, 200);
+    daemon.wait_idle();
+    assert_eq!(ask(&daemon, "PUT", "/lanes/ios/pause", "", "").status, 200);
+    let last = ask(
+        &daemon,
+        "POST",
+        "/push",
+        &field(3),
+        &one_push(&hex_token(3)),
+    );
+    assert_eq!(last.status, 200);
+    wait_until("its line to be in the log", || {
+        lines::of_kind(&site.access_log(), "accepted-push").count() == 3
+    });
+    daemon.kill();
+    let told = site.operator_log();
+    let again = format!("(the first: id {id}, traceparent {}, in ", trace(1));
+    assert!(told.contains("1 push to be sent again after 503"), "{told}");
+    assert!(told.contains(&again), "{told}");
+    daemon = site.start();
+    daemon.wait_idle();
+    let log = site.access_log();
+    let traced = [(token, 1), (hex_token(2), 2), (hex_token(3), 3)];
+    for kind in ["accepted-push", "succeeded-push"] {
+        let found = lines::of_kind(&log, kind).map(|line| {
+            (
+                line.text_of("token").to_owned(),
+                line.text_of("traceparent").to_owned(),
+            )
+        });
+        let expected = traced.clone().map(|(token, number)| (token, trace(number)));
+        assert_eq!(
+            found.collect::<BTreeSet<_>>(),
+            BTreeSet::from(expected),
+            "{kind}"
+        );
+    }
+    let requests = lines::of_kind(&log, "accepted-request").map(|line| line.text_of("traceparent"));
+    assert_eq!(requests.collect::<Vec<_>>(), [1, 2, 3].map(trace));
+    daemon.terminate();
+}
+
+#[test]
+fn what_is_no_traceparent_or_has_an_api_key_in_it_is_in_no_line_and_told() {
+    let site = Site::unreachable()
+        .with_path("core.api_key_path", "api-keys")
+        .with("core.shutdown_timeout", 0);
+    fs::write(site.path("api-keys"), format!("{KEY}\n{NEXT_KEY}\n")).unwrap();
+    let daemon = site.start();
+    let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let cases = [
+        (format!("00-{KEY}-{parent}-01"), "there is an API key in it"),
+        (
+            format!("00-{NEXT_KEY}-{parent}-01"),
+            "there is an API key in it",
+        ),
+        (
+            format!("00-{trace}-{parent}-1"),
+            "it is not 2, 32, 16 and 2 lower-case",
+        ),
+        (
+            format!("00-{trace}-{parent}-01\r\nTraceParent: 0"),
+            "there are two of them",
+        ),
+        (
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            "its trace id is all zeros",
+        ),
+    ];
+    for (value, _) in &cases {
+        let fields = format!("Authorization: Bearer {KEY}\r\ntraceparent: {value}\r\n");
+        let reply = ask(&daemon, "POST", "/push", &fields, &one_push(&hex_token(1)));
+        assert_eq!(reply.status, 200, "{value}: {}", reply.text());
+    }
+    daemon.terminate();
+    let told = site.operator_log();
+    for (value, why) in &cases {
+        let line = told.lines().find(|line| line.contains(why));
+        let line = line.unwrap_or_else(|| panic!("{value}: {told}"));
+        assert!(
+            line.contains("POST /push: the traceparent of 1 request (the last: "),
+            "{line}"
+        );
+    }
+    let log = site.access_log();
+    assert_eq!(lines::of_kind(&log, "accepted-push").count(), cases.len());
+    for line in log.iter().chain(&site.error_log()) {
+        assert!(!line.text.contains("traceparent"), "{}", line.text);
+    }
+    assert!(!told.contains(KEY) && !told.contains(NEXT_KEY), "{told}");
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn a_journal_of_a_format_that_was_never_released_is_left_to_the_version_that_wro
         let content = head_of(version, 1, 1);
         fs::write(&segment, &content).unwrap();
         let advice = format!(
-            "has format version {version}, this is a version that knows {OLDEST_FORMAT} and \
+            "has format version {version}, this is a version that knows {OLDEST_FORMAT} to \
              {FORMAT_VERSION} alone: with the version that wrote it, send what is outstanding \
              (sterna recover -c FILE --journal {shown}), then remove the files {shown}/*.journal and start again"
         );

@@ -10,6 +10,8 @@ use super::{Service, keys_full};
 use crate::backlog::Refused;
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
+use crate::http1::Traceparent;
+use crate::http1::head::Head;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
@@ -25,7 +27,7 @@ impl Service {
         &self,
         plan: Plan,
         lanes: &Lanes<RunningLane>,
-        request_id: &Arc<str>,
+        names: &RequestNames,
         keyed: Option<Keyed<'_>>,
     ) -> Result<Reply, Reply> {
         let mut reserved = Self::reserve(&plan, lanes)?;
@@ -35,7 +37,7 @@ impl Service {
             disabled,
             unlisted,
             taken,
-        } = self.number(plan.notifications, request_id)?;
+        } = self.number(plan.notifications, names)?;
         let mut answer = PushReply::new("ok", &plan.rejected, &plan.ignored, taken);
         if keyed.is_some() {
             answer = answer.listing(REJECTED_KEPT);
@@ -59,7 +61,7 @@ impl Service {
                 "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
                  that are listed"
             );
-            self.lines.error(&text, "", request_id);
+            self.lines.error(&text, "", &names.id);
         }
         for (accepted, notification) in pushed.iter().zip(&pushed_notifications) {
             self.lines.accepted(accepted, Note::of(notification));
@@ -83,21 +85,18 @@ impl Service {
 
     /// Tells of device tokens that no provider would take, under ids of their own: whoever keeps
     /// them learns from the push log that they are to go.
-    pub(super) fn log_malformed(&self, malformed: Malformed, request_id: &Arc<str>) {
+    pub(super) fn log_malformed(&self, malformed: Malformed, names: &RequestNames) {
         let Malformed {
             notifications,
             mut omitted,
             ..
         } = malformed;
-        for (notification, tokens) in notifications {
+        for (mut shown, tokens) in notifications {
             let Ok(first_id) = self.ids.take(tokens.len() as u64) else {
                 omitted += tokens.len();
                 continue;
             };
-            let shown = Notification {
-                request_id: Arc::clone(request_id),
-                ..notification
-            };
+            names.put_on(&mut shown);
             let at = Moment::now();
             let nothing = Built::nothing(shown.lane);
             let malformed = provider::accept(&shown, &nothing, tokens, first_id, at);
@@ -107,16 +106,12 @@ impl Service {
             let further = count::of(omitted, "further device token", "further device tokens");
             let text =
                 format!("{further} of a request, malformed too, beyond those that are listed");
-            self.lines.error(&text, "", request_id);
+            self.lines.error(&text, "", &names.id);
         }
     }
 
     /// Gives every push its id, or says why it has none.
-    fn number(
-        &self,
-        notifications: Vec<Planned>,
-        request_id: &Arc<str>,
-    ) -> Result<Numbered, Reply> {
+    fn number(&self, notifications: Vec<Planned>, names: &RequestNames) -> Result<Numbered, Reply> {
         let tokens = notifications.iter().map(|planned| planned.tokens.len());
         let taken = self.ids.take(tokens.sum::<usize>() as u64);
         let mut next = taken.map_err(|why| {
@@ -142,10 +137,10 @@ impl Service {
                 planned.tokens.truncate(UNSENT_LOGGED_MAX - listed);
                 listed += planned.tokens.len();
                 numbered.unlisted += count - planned.tokens.len();
-                let disabled = accepted(planned, first_id, at, request_id);
+                let disabled = accepted(planned, first_id, at, names);
                 numbered.disabled.push(disabled);
             } else {
-                let (accepted, notification) = accepted(planned, first_id, at, request_id);
+                let (accepted, notification) = accepted(planned, first_id, at, names);
                 numbered.pushed.push(Arc::new(accepted));
                 numbered.pushed_notifications.push(notification);
                 numbered.taken.push(Taken {
@@ -187,6 +182,28 @@ impl Service {
     }
 }
 
+/// How a request is named in the lines of its pushes.
+pub(super) struct RequestNames {
+    id: Arc<str>,
+    traceparent: Option<Arc<str>>,
+}
+
+impl RequestNames {
+    pub(super) fn of(head: &Head) -> Self {
+        let traceparent = head.traceparent.as_ref();
+        let traceparent = traceparent.and_then(|said| said.as_ref().ok());
+        Self {
+            id: head.id().into(),
+            traceparent: traceparent.map(Traceparent::shared),
+        }
+    }
+
+    fn put_on(&self, notification: &mut Notification) {
+        notification.request_id = Arc::clone(&self.id);
+        notification.traceparent.clone_from(&self.traceparent);
+    }
+}
+
 /// Room in one lane, and the pushes that will go there.
 struct Reserved<'a> {
     lane: &'a Lane,
@@ -210,10 +227,10 @@ fn accepted(
     planned: Planned,
     first_id: PushId,
     at: Moment,
-    request_id: &Arc<str>,
+    names: &RequestNames,
 ) -> (Accepted, Notification) {
     let mut notification = planned.notification;
-    notification.request_id = Arc::clone(request_id);
+    names.put_on(&mut notification);
     let nothing = || Built::nothing(notification.lane);
     let built = planned.built.unwrap_or_else(nothing);
     let accepted = provider::accept(&notification, &built, planned.tokens, first_id, at);

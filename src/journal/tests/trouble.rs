@@ -336,7 +336,7 @@ fn a_format_that_is_not_known_is_refused_and_left_alone() {
             "{said}"
         );
         assert!(
-            said.contains(&format!("knows {OLDEST_FORMAT} and {FORMAT_VERSION} alone")),
+            said.contains(&format!("knows {OLDEST_FORMAT} to {FORMAT_VERSION} alone")),
             "{said}"
         );
         assert!(said.contains(advice), "{said}");
@@ -345,14 +345,20 @@ fn a_format_that_is_not_known_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_journal_of_the_format_before_goes_on_in_a_segment_of_this_one() {
+fn a_journal_of_a_format_before_goes_on_in_a_segment_of_this_one() {
+    for version in OLDEST_FORMAT..FORMAT_VERSION {
+        goes_on_in_a_segment_of_this_format(version);
+    }
+}
+
+fn goes_on_in_a_segment_of_this_format(version: u32) {
     let files = MemoryFiles::default();
     let (first, _) = journal(&files, settings());
     first.append([&accepted(1, 2)], None).unwrap();
     drop(first);
     let paths = [1, 2].map(|number| PathBuf::from(format!("/journal/000000000{number}.journal")));
     let [older, newer] = &paths;
-    let content = of_format(&files, older, u8::try_from(OLDEST_FORMAT).unwrap());
+    let content = of_format(&files, older, u8::try_from(version).unwrap());
     files.put(older, content.clone());
     let (found, recovered) = outstanding(&files);
     assert_eq!(

@@ -76,7 +76,7 @@ fn check_keys(line: &str, keys: &[&str]) {
 #[test]
 fn gauruns_accepted_request() {
     let mut out = Vec::new();
-    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187, "r-1");
+    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187, ("r-1", ""));
     let expected = concat!(
         r#"{"level":"info","time":"2026/11/22 05:15:12 UTC","message":"","#,
         r#""type":"accepted-request","uri":"/push","method":"POST","proto":"HTTP/1.1","#,
@@ -84,6 +84,30 @@ fn gauruns_accepted_request() {
         "\n",
     );
     assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
+fn a_trace_stands_behind_the_request_that_it_came_with() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let mut out = Vec::new();
+    let names = ("r-1", trace);
+    accepted_request(&mut out, AT, "/push", "POST", "HTTP/1.1", 187, names);
+    let end = format!(",\"request_id\":\"r-1\",\"traceparent\":\"{trace}\"");
+    assert!(
+        String::from_utf8(out)
+            .unwrap()
+            .ends_with(&format!("{end}}}\n"))
+    );
+    let notification = Notification {
+        request_id: "r-1".into(),
+        traceparent: Some(trace.into()),
+        ..bare(LaneId::named("shop/ios").unwrap(), "hello")
+    };
+    let line = written(&accepted(&notification));
+    assert!(
+        line.ends_with(&format!("{end},\"app\":\"shop\"}}")),
+        "{line}"
+    );
 }
 
 #[test]
@@ -96,7 +120,7 @@ fn a_hostile_request_line_stays_one_line() {
         "PO\\ST",
         "HTTP/1.0",
         -1,
-        "",
+        ("", ""),
     );
     let line = String::from_utf8(out).unwrap();
     assert_eq!(line.find('\n'), Some(line.len() - 1));
