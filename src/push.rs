@@ -456,6 +456,11 @@ impl Push {
     pub fn index(&self) -> u32 {
         self.index
     }
+
+    /// Whether it goes to the device token behind that of the other, of the same notification.
+    pub fn follows(&self, before: &Self) -> bool {
+        Arc::ptr_eq(&self.accepted, &before.accepted) && self.index == before.index + 1
+    }
 }
 
 #[cfg(test)]

@@ -55,20 +55,10 @@ impl Chunk {
         if !pushes.iter().all(Push::is_fresh) {
             return Self::Tried(pushes);
         }
-        let mut spans: Vec<PushSpan> = Vec::new();
-        for push in &pushes {
-            let (accepted, index) = (push.accepted(), push.index());
-            match spans.last_mut() {
-                Some(last) if Arc::ptr_eq(&last.accepted, accepted) && last.to == index => {
-                    last.to += 1;
-                }
-                _ => spans.push(PushSpan {
-                    accepted: Arc::clone(accepted),
-                    from: index,
-                    to: index + 1,
-                }),
-            }
-        }
+        let runs = || pushes.chunk_by(|before, push| push.follows(before));
+        // Counted first: one allocation, of just that size.
+        let mut spans = Vec::with_capacity(runs().count());
+        spans.extend(runs().filter_map(PushSpan::of));
         match <[PushSpan; 1]>::try_from(spans) {
             Ok([span]) => Self::Span(span),
             Err(spans) => Self::Spans(spans.into()),
@@ -85,6 +75,16 @@ impl Chunk {
 }
 
 impl PushSpan {
+    /// The span of pushes that follow each other, if there are any.
+    fn of(pushes: &[Push]) -> Option<Self> {
+        let (first, last) = pushes.first().zip(pushes.last())?;
+        Some(Self {
+            accepted: Arc::clone(first.accepted()),
+            from: first.index(),
+            to: last.index() + 1,
+        })
+    }
+
     fn pushes(&self) -> impl Iterator<Item = Push> {
         (self.from..self.to).filter_map(|index| Push::nth(&self.accepted, index))
     }
