@@ -84,6 +84,7 @@ mod reader;
 mod reading;
 mod record;
 mod recovery;
+mod reply;
 mod report;
 mod schedule;
 mod scheduled;
@@ -118,9 +119,9 @@ pub use state::State;
 use self::batch::Group;
 use self::catalogue::SharedCatalogue;
 use self::flusher::Flusher;
-use self::inbox::{Contents, Inbox, Reply};
+use self::inbox::{Contents, Inbox};
+use self::reply::{Awaited, NoWord, Reply};
 use self::store::Store;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
@@ -235,7 +236,7 @@ impl Journal {
             return Ok(());
         }
         self.inbox.see(group.highest);
-        let (reply, kept) = crossbeam_channel::bounded(1);
+        let (reply, kept) = reply::pair();
         let mut contents = self.inbox.lock();
         if contents.state != State::Serving {
             return Err(Refused::whole(contents.state.clone()));
@@ -246,8 +247,8 @@ impl Journal {
         self.outcome(&kept)
     }
 
-    fn outcome(&self, kept: &Receiver<Result<(), Refused>>) -> Result<(), Refused> {
-        kept.recv().unwrap_or_else(|_| Err(self.no_word()))
+    fn outcome(&self, kept: &Awaited) -> Result<(), Refused> {
+        kept.wait().unwrap_or_else(|| Err(self.no_word()))
     }
 
     /// The flusher has ended while it was at it, by an error of the program.
@@ -283,7 +284,7 @@ impl Journal {
     /// Waits until everything that was settled before this call is kept as [`SyncPolicy`] says, so
     /// that a crash does not bring it back; `None` if `within` was too short to know.
     pub fn keep_settled(&self, within: Duration) -> Option<Result<(), Refused>> {
-        let (reply, kept) = crossbeam_channel::bounded(1);
+        let (reply, kept) = reply::pair();
         let mut contents = self.inbox.lock();
         if contents.has_ended {
             return Some(Err(Refused::whole(contents.state.clone())));
@@ -291,10 +292,10 @@ impl Journal {
         contents.settled_waiting.push(reply);
         drop(contents);
         self.inbox.ring();
-        match moment::receive_within(&kept, within) {
+        match kept.wait_within(within) {
             Ok(kept) => Some(kept),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(self.no_word())),
+            Err(NoWord::Late) => None,
+            Err(NoWord::Never) => Some(Err(self.no_word())),
         }
     }
 
@@ -351,7 +352,7 @@ impl Journal {
     }
 
     fn ask(&self, put: impl FnOnce(&mut Contents, Reply)) -> Result<(), Refused> {
-        let (reply, kept) = crossbeam_channel::bounded(1);
+        let (reply, kept) = reply::pair();
         let mut contents = self.inbox.lock();
         if contents.has_ended {
             return Err(Refused::whole(contents.state.clone()));

@@ -13,7 +13,8 @@ use room::is_large;
 
 use super::batch::Group;
 use super::error::Refused;
-use super::inbox::{Contents, Inbox, Reply, accept, refuse};
+use super::inbox::{Contents, Inbox, accept, refuse};
+use super::reply::Reply;
 use super::scheduled_share::ScheduledShare;
 use super::space::Space;
 use super::state::State;

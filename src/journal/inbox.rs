@@ -5,17 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
-
 use super::Attempts;
 use super::batch::Group;
 use super::error::Refused;
+use super::reply::Reply;
 use super::state::State;
 use crate::moment;
 use crate::push::{End, Node};
-
-/// Told when something is kept, or is not.
-pub(super) type Reply = Sender<Result<(), Refused>>;
 
 /// What callers and flusher share.
 #[derive(Debug)]
@@ -61,14 +57,14 @@ pub(super) struct Contents {
 /// Tells them that it is kept.
 pub(super) fn accept(replies: Vec<Reply>) {
     for reply in replies {
-        let _gone = reply.send(Ok(())).is_err();
+        reply.send(Ok(()));
     }
 }
 
 /// Tells them why it is not.
 pub(super) fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused) {
     for reply in replies {
-        let _gone = reply.send(Err(refused.clone())).is_err();
+        reply.send(Err(refused.clone()));
     }
 }
 
@@ -140,7 +136,7 @@ impl Inbox {
         // none.
         for (_, reply) in mem::take(&mut contents.requests) {
             let refused = Refused::whole(contents.state.clone());
-            let _gone = reply.send(Err(refused)).is_err();
+            reply.send(Err(refused));
         }
         contents.settled.clear();
         contents.settled_waiting.clear();

@@ -3,7 +3,7 @@
 //! Pure: no file, no clock, no thread.
 
 use super::batch::Group;
-use super::inbox::Reply;
+use super::reply::Reply;
 use super::schedule::{AppLoads, ScheduledLoad};
 use super::space::Space;
 use super::{Settings, State};
@@ -222,7 +222,7 @@ mod tests {
             let mut group = Group::default();
             group.scheduled = sum(loads);
             group.scheduled_of = loads.iter().copied().collect();
-            let (reply, _) = crossbeam_channel::bounded(1);
+            let (reply, _) = crate::journal::reply::pair();
             (group, reply)
         };
         let so_far = LoadBefore {

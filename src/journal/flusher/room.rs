@@ -3,7 +3,8 @@
 
 use super::super::batch::Group;
 use super::super::error::Refused;
-use super::super::inbox::{Reply, refuse};
+use super::super::inbox::refuse;
+use super::super::reply::Reply;
 use super::super::scheduled_share::LoadBefore;
 use super::super::space::SMALL;
 use super::super::state::State;

@@ -6,6 +6,7 @@ use std::thread;
 use super::*;
 use crate::journal::Files;
 use crate::journal::fixture::{MemoryFiles, Part, ReadFault, accepted};
+use crate::journal::reply;
 use crate::journal::space::{self, SMALL};
 use crate::journal::store::take_over;
 use crate::push::Accepted;
@@ -48,7 +49,7 @@ impl Flusher {
         now: Moment,
     ) -> Vec<Result<(), Refused>> {
         let requests = requests.map(|accepted| {
-            let (reply, kept) = crossbeam_channel::bounded(1);
+            let (reply, kept) = reply::pair();
             let group = Group::of([&accepted], None);
             ((group.unwrap(), reply), kept)
         });
@@ -58,7 +59,7 @@ impl Flusher {
             ..Work::default()
         };
         self.round(work, now);
-        replies.iter().map(|kept| kept.recv().unwrap()).collect()
+        replies.iter().map(|kept| kept.wait().unwrap()).collect()
     }
 
     fn outstanding(&self) -> u64 {
@@ -153,11 +154,11 @@ fn who_waits_for_settlements_to_be_written_is_told_so_only_when_they_are() {
     let mut flusher = flusher(&files, &settings());
     let now = Moment::now();
     let ask = |flusher: &mut Flusher| {
-        let (reply, kept) = crossbeam_channel::bounded(1);
+        let (reply, kept) = reply::pair();
         let mut work = Work::default();
         work.notes.handed.push((Vec::new(), reply));
         flusher.round(work, now);
-        kept.recv().unwrap().is_ok()
+        kept.wait().unwrap().is_ok()
     };
     assert!(ask(&mut flusher), "there is nothing to write");
     flusher.settled = vec![(1, Some(End::Succeeded))];

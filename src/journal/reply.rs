@@ -1,0 +1,149 @@
+//! What the flusher says to each who waits for it: one word, once.
+//!
+//! Not a channel's, whose receiver looks again and again, and yields, before it sleeps: who waits
+//! here waits for a disk, and what it burns until then it takes from the flusher and from those who
+//! would wait for the same sync.
+
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::Refused;
+use crate::moment;
+
+/// What is said: that it is kept, or why it is not.
+pub(super) type Word = Result<(), Refused>;
+
+/// The flusher's end: told when something is kept, or is not. One that is dropped untold says that
+/// there will be no word.
+#[derive(Debug)]
+pub(super) struct Reply(Arc<Slot>);
+
+/// The end of who waits.
+#[derive(Debug)]
+pub(super) struct Awaited(Arc<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    said: Mutex<Said>,
+    bell: Condvar,
+}
+
+#[derive(Debug, Default)]
+enum Said {
+    #[default]
+    NothingYet,
+    Word(Word),
+    Never,
+}
+
+/// That no word has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoWord {
+    /// Not in time.
+    Late,
+    /// And none will.
+    Never,
+}
+
+/// Both ends of a reply.
+pub(super) fn pair() -> (Reply, Awaited) {
+    let slot = Arc::new(Slot::default());
+    (Reply(Arc::clone(&slot)), Awaited(slot))
+}
+
+impl Reply {
+    /// Says the word; it is forgotten if nobody waits any longer.
+    pub(super) fn send(self, word: Word) {
+        self.0.say(Said::Word(word));
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.0.say(Said::Never);
+    }
+}
+
+impl Slot {
+    /// The first that is said counts.
+    fn say(&self, what: Said) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*said, Said::NothingYet) {
+            *said = what;
+            drop(said);
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl Said {
+    fn is_awaited(&mut self) -> bool {
+        matches!(self, Self::NothingYet)
+    }
+
+    /// Takes the word, after which there is none.
+    fn take(&mut self) -> Result<Word, NoWord> {
+        match self {
+            Self::NothingYet => Err(NoWord::Late),
+            Self::Word(_) | Self::Never => match mem::replace(self, Self::Never) {
+                Self::Word(word) => Ok(word),
+                Self::NothingYet | Self::Never => Err(NoWord::Never),
+            },
+        }
+    }
+}
+
+impl Awaited {
+    /// Waits for the word, however long it takes; `None` if there will be none.
+    pub(super) fn wait(&self) -> Option<Word> {
+        let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.0.bell.wait_while(said, Said::is_awaited);
+        said.unwrap_or_else(PoisonError::into_inner).take().ok()
+    }
+
+    /// Waits for the word, for `within` at most.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub(super) fn wait_within(&self, within: Duration) -> Result<Word, NoWord> {
+        let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        moment::wait_while(&self.0.bell, said, within, Said::is_awaited).take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::journal::State;
+
+    #[test]
+    fn the_word_is_heard_once_whether_it_comes_before_or_while_somebody_waits() {
+        let (reply, awaited) = pair();
+        assert_eq!(awaited.wait_within(Duration::ZERO), Err(NoWord::Late));
+        let refused = Refused::whole(State::Serving);
+        reply.send(Err(refused.clone()));
+        assert_eq!(awaited.wait(), Some(Err(refused)));
+        assert_eq!(awaited.wait_within(Duration::ZERO), Err(NoWord::Never));
+        assert_eq!(awaited.wait(), None);
+
+        let (reply, awaited) = pair();
+        let waits = thread::spawn(move || awaited.wait());
+        reply.send(Ok(()));
+        assert_eq!(waits.join().unwrap(), Some(Ok(())));
+    }
+
+    #[test]
+    fn who_waits_for_a_reply_that_is_dropped_hears_that_there_is_none() {
+        let (reply, awaited) = pair();
+        let waits = thread::spawn(move || (awaited.wait_within(Duration::MAX), awaited.wait()));
+        drop(reply);
+        assert_eq!(waits.join().unwrap(), (Err(NoWord::Never), None));
+        let (reply, awaited) = pair();
+        drop(awaited);
+        reply.send(Ok(()));
+    }
+}
