@@ -3,6 +3,8 @@
 //! `sterna` alone takes Gaurun's flags and serves. Errors go to standard error; [`ExitCode`] says
 //! what kind they are.
 
+mod api_client;
+mod api_url;
 mod args;
 mod bar;
 mod check;
@@ -15,6 +17,7 @@ mod reload;
 mod serve;
 mod simulate;
 mod since;
+mod stat;
 mod token_format;
 mod tokens;
 
@@ -73,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Recover(asked)) => recover::run(&asked),
         Some(Command::Tokens(asked)) => tokens::run(&asked),
+        Some(Command::Stat(asked)) => stat::run(&asked),
         Some(Command::Reload(asked)) => reload::run(&asked),
     }
 }

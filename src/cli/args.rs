@@ -1,5 +1,7 @@
 //! The command line: what may be written, and what it means.
 
+mod remote;
+
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use super::since::parse_since;
 use super::token_format::TokenFormat;
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
+pub(super) use remote::{Remote, Stat};
 
 /// Takes pushes by HTTP and sends them to Apple (APNs) and Google (FCM)
 #[derive(Debug, Parser)]
@@ -98,6 +101,13 @@ pub(super) enum Command {
         after_help = beside::ending("sterna-tokens"),
     )]
     Tokens(ScreenTokens),
+    /// Watch what a daemon does, a line each second
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = beside::examples("sterna-stat"),
+        after_help = beside::ending("sterna-stat"),
+    )]
+    Stat(Stat),
     /// Say all that is wrong with a configuration, and with what it names
     #[command(
         help_template = COMMAND_HELP,

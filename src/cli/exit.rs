@@ -19,7 +19,8 @@ pub enum ExitCode {
     Io = 74,
     /// Another instance holds a file that we need, or pushes were left and are not kept.
     TemporaryFailure = 75,
-    /// The system does not let us listen there, or make that file.
+    /// The system does not let us listen there, or make that file; or a daemon asks for another API
+    /// key.
     NoPermission = 77,
     /// The configuration, or a file that it names, cannot be used.
     Config = 78,
@@ -37,7 +38,7 @@ impl ExitCode {
         ),
         (
             Self::Unavailable,
-            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed; `reload`: no daemon answers",
+            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed; `reload`, `stat`: no daemon answers",
         ),
         (
             Self::CannotCreate,
@@ -53,7 +54,7 @@ impl ExitCode {
         ),
         (
             Self::NoPermission,
-            "no permission to listen there, or to make the pid file, a log file or the journal's directory",
+            "no permission to listen there, or to make the pid file, a log file or the journal's directory; `stat`: none by the API key",
         ),
         (
             Self::Config,

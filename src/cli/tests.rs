@@ -310,7 +310,7 @@ fn help_begins_with_examples_and_fits_the_screen() {
                 .to_string(),
         );
     }
-    assert_eq!(helps.len(), 12);
+    assert_eq!(helps.len(), 13);
     for help in helps {
         let examples = help.find("Examples:").unwrap();
         assert!(examples < help.find("Usage:").unwrap(), "{help}");

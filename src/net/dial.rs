@@ -124,6 +124,15 @@ impl OpenError {
         }
     }
 
+    /// An error of a Unix socket that nobody could be reached at.
+    pub(super) fn of_unix(place: &str, error: &io::Error) -> Self {
+        Self {
+            stage: Stage::Tcp,
+            text: format!("{place}: cannot connect: {error}"),
+            kind: error.kind(),
+        }
+    }
+
     /// The kind of I/O error it comes closest to.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind

@@ -15,9 +15,11 @@ mod http1;
 mod http2;
 mod request;
 mod response;
+mod unix;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +40,7 @@ use super::resolve::Resolver;
 use super::socket::SocketEnd;
 use super::tls;
 use buffers::TextBuffers;
+use unix::UnixConnector;
 
 use crate::moment;
 
@@ -139,6 +142,12 @@ pub fn config() -> ConfigBuilder<AgentScope> {
 /// An agent that connects by `connector`; see [`config`].
 pub fn agent(connector: HttpConnector, config: Config) -> Agent {
     Agent::with_parts(config, connector, NoLookup)
+}
+
+/// An agent that speaks HTTP/1.1 over the Unix socket at `path`, whatever host a URL names.
+/// `within` is the time for one request and its whole response.
+pub fn unix_agent(path: PathBuf, within: Duration, config: Config) -> Agent {
+    Agent::with_parts(config, UnixConnector { path, within }, NoLookup)
 }
 
 /// What ureq is given for a resolver: [`HttpConnector`] looks names up itself.

@@ -33,6 +33,7 @@ mod reload;
 mod secrets;
 #[path = "../service/mod.rs"]
 mod service;
+mod stat;
 mod strangers;
 mod streams;
 mod systemd;

@@ -25,6 +25,7 @@ pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod simulator;
 pub(crate) mod site;
+pub(crate) mod terminal;
 
 use std::time::{Duration, Instant};
 
