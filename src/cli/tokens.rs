@@ -63,7 +63,7 @@ fn found(asked: &ScreenTokens) -> Result<FoundTokens, ExitCode> {
         bar.draw(*read / MEGABYTE, total / MEGABYTE);
     };
     let found = recover::refused_tokens(&asked.logs, asked.since.unwrap_or_default(), told);
-    bar.borrow().0.clear();
+    bar.borrow_mut().0.clear();
     let found = found.map_err(|error| {
         report(&error);
         if error.is_damage() {

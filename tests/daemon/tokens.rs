@@ -17,9 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::documents::database;
-use crate::harness::hex_token;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, run, sterna};
+use crate::harness::terminal::Terminal;
+use crate::harness::{hex_token, wait_until};
 
 /// A line of Gaurun's about an iOS push that ended so long ago, in seconds.
 fn gaurun(ago: i64, kind: &str, token: &str, error: &str) -> String {
@@ -290,4 +291,43 @@ fn what_is_no_push_log_is_no_empty_list() {
         .args(["tokens", "error.log"])
         .current_dir(site.path(""));
     assert_eq!(command.stdout(full).status().unwrap().code(), Some(74));
+}
+
+#[test]
+fn a_bar_on_a_terminal_shows_how_far_it_is_and_is_taken_away() {
+    let site = Site::with_logs();
+    fs::write(
+        site.path("error.log"),
+        gaurun(3600, "failed", "aa", INACTIVE),
+    )
+    .unwrap();
+    // A wide terminal, and one on which there is no room for all of it.
+    for (columns, bar) in [
+        (100, "[........................................] 0 of 0 MB"),
+        (20, "[.......] 0 of 0 MB"),
+    ] {
+        let terminal = Terminal::of(24, columns);
+        let mut command = sterna();
+        command
+            .args(["tokens", "error.log"])
+            .current_dir(site.path(""));
+        command.stderr(terminal.output());
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(stdout(&output).lines().count(), 2);
+        let told = "1 device token dead";
+        wait_until(told, || terminal.shown().contains(told));
+        let shown = terminal.shown();
+        let bar = format!("\r{bar}\x1b[K");
+        assert!(shown.starts_with(&bar), "{shown:?}");
+        // Drawn anew in its place, and taken away before anything is told.
+        let (before, after) = shown.split_once("sterna: ").unwrap();
+        assert!(before.ends_with("\r\x1b[K"), "{shown:?}");
+        assert!(
+            !before.contains('\n') && !after.contains('\x1b'),
+            "{shown:?}"
+        );
+    }
+    let output = tokens(&site, &["error.log"]);
+    assert!(!stderr(&output).contains(['\r', '\x1b']), "{output:?}");
 }
