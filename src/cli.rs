@@ -14,6 +14,7 @@ mod explain;
 mod manual;
 mod recover;
 mod reload;
+mod send;
 mod serve;
 mod simulate;
 mod since;
@@ -42,6 +43,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Before anybody repeats it in a message.
     for (number, argument) in arguments.iter().enumerate().skip(1) {
+        if is_pushed(&arguments, number) {
+            continue;
+        }
         if let Some(why) = pasted_in(&argument.to_string_lossy()) {
             report(format_args!("argument {number}: {why}"));
             return ExitCode::Usage;
@@ -76,6 +80,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Completions(completions)) => manual::completions(&completions),
         Some(Command::Recover(asked)) => recover::run(&asked),
         Some(Command::Tokens(asked)) => tokens::run(&asked),
+        Some(Command::Send(asked)) => send::run(&asked),
         Some(Command::Stat(asked)) => stat::run(&asked),
         Some(Command::Reload(asked)) => reload::run(&asked),
     }
@@ -87,6 +92,18 @@ fn notice_standstills() -> Result<(), ExitCode> {
         report(format_args!("no thread for the clock: {error}"));
         ExitCode::Io
     })
+}
+
+/// Whether the argument of that number is a text to push, or a device token: these may look like a
+/// key, and no message repeats them.
+fn is_pushed(arguments: &[OsString], number: usize) -> bool {
+    const PUSHED: [&str; 4] = ["--ios", "--android", "--title", "--message"];
+    let at = |number: usize| arguments.get(number).and_then(|argument| argument.to_str());
+    let flag = number.checked_sub(1).and_then(at).unwrap_or_default();
+    let written_together = at(number).and_then(|argument| argument.split_once('='));
+    at(1) == Some("send")
+        && (PUSHED.contains(&flag)
+            || written_together.is_some_and(|(flag, _)| PUSHED.contains(&flag)))
 }
 
 /// Why an argument, or the value that is written together with its flag, or a flag without one, is

@@ -36,7 +36,7 @@ const KNOWS: [(&str, &str); 36] = [
     ),
     (
         "cli",
-        "check config control count daemon delivery log moment net oauth pasted provider push \
+        "api check config control count daemon delivery log moment net oauth pasted provider push \
          recover regular signal simulator supervisor texts",
     ),
     ("config", "pasted push regular texts"),

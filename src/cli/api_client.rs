@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use ureq::Agent;
+use ureq::{Agent, AsSendBody};
 
 use super::api_url::ApiUrl;
 use super::args::Remote;
@@ -35,6 +35,8 @@ pub(super) struct ApiClient {
 pub(super) struct ApiAnswer {
     /// The status of HTTP.
     pub(super) status: u16,
+    /// For how long it asks to wait.
+    pub(super) retry_after: Option<Duration>,
     /// The body.
     pub(super) body: Vec<u8>,
 }
@@ -83,40 +85,69 @@ impl ApiClient {
 
     /// Asks for what changes nothing: once more where a connection has ended meanwhile.
     pub(super) fn get(&self, path: &str) -> Result<ApiAnswer, NoApiAnswer> {
-        match self.ask(path) {
-            Err(error) if !error.is_unsent => self.ask(path),
+        match self.send("GET", path, None, ()) {
+            Err(error) if !error.is_unsent => self.send("GET", path, None, ()),
             answered => answered,
         }
     }
 
-    fn ask(&self, path: &str) -> Result<ApiAnswer, NoApiAnswer> {
-        let mut request = Request::builder().uri(format!("{}{path}", self.base));
+    /// Posts JSON under an `Idempotency-Key`.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<ApiAnswer, NoApiAnswer> {
+        self.send("POST", path, Some(key), body)
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: impl AsSendBody,
+    ) -> Result<ApiAnswer, NoApiAnswer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        let request = request.body(()).map_err(|error| NoApiAnswer {
+        if let Some(key) = key {
+            request = request
+                .header("content-type", "application/json")
+                .header("idempotency-key", key);
+        }
+        let request = request.body(body).map_err(|error| NoApiAnswer {
             text: format!("{}: {error}", self.url),
             is_unsent: true,
         })?;
         let none = |error| self.no_answer(&error);
         let mut response = self.agent.run(request).map_err(none)?;
+        let retry_after = response.headers().get("retry-after");
+        let seconds = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(ANSWER_MAX);
         Ok(ApiAnswer {
             status,
+            retry_after: seconds.map(Duration::from_secs),
             body: body.read_to_vec().map_err(none)?,
         })
     }
 
     fn no_answer(&self, error: &ureq::Error) -> NoApiAnswer {
         let url = &self.url;
+        let is_unsent = transport::fate(error) != RequestFate::Unknown;
         NoApiAnswer {
             text: match error {
                 ureq::Error::Timeout(_) => format!("{url}: no answer in time"),
+                // It names the host and the port.
+                ureq::Error::Io(error) if is_unsent => error.to_string(),
                 ureq::Error::Io(error) => format!("{url}: {error}"),
                 error => format!("{url}: {error}"),
             },
-            is_unsent: transport::fate(error) != RequestFate::Unknown,
+            is_unsent,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: what may be written, and what it means.
 
 mod remote;
+mod send;
 
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -18,6 +19,7 @@ use super::token_format::TokenFormat;
 use crate::config::{MAX_AGE_MAX, Overrides, Port, QUEUES_MAX};
 use crate::simulator::{Fail, Farewell, Percent, RetryAfter, Strikes};
 pub(super) use remote::{Remote, Stat};
+pub(super) use send::{InDoubt, SendPushes};
 
 /// Takes pushes by HTTP and sends them to Apple (APNs) and Google (FCM)
 #[derive(Debug, Parser)]
@@ -101,6 +103,13 @@ pub(super) enum Command {
         after_help = beside::ending("sterna-tokens"),
     )]
     Tokens(ScreenTokens),
+    /// Push from the shell, to one device or to a file of them
+    #[command(
+        help_template = COMMAND_HELP,
+        before_help = beside::examples("sterna-send"),
+        after_help = beside::ending("sterna-send"),
+    )]
+    Send(SendPushes),
     /// Watch what a daemon does, a line each second
     #[command(
         help_template = COMMAND_HELP,

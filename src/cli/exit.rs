@@ -9,7 +9,8 @@ pub enum ExitCode {
     Ok = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// A log or journal to recover from is damaged beyond use, or is none.
+    /// A log or journal to recover from is damaged beyond use, or is none; parts of what was to be
+    /// sent were rejected.
     Data = 65,
     /// The API cannot listen where it should, recovered pushes failed, or no daemon answers.
     Unavailable = 69,
@@ -34,15 +35,16 @@ impl ExitCode {
         (
             Self::Data,
             "`recover`: a log or the journal is damaged beyond use, or is none; \
+             `send`: parts were rejected, or a file cannot be sent; \
              `check --migrate`: no TOML, or none of Gaurun's",
         ),
         (
             Self::Unavailable,
-            "the API cannot listen: the port is taken, or the address is not ours; `recover`: pushes failed; `reload`, `stat`: no daemon answers",
+            "the API cannot listen: the port is taken, or the address is not ours; `recover`, `send`: pushes failed; `reload`, `stat`, `send`: no daemon answers",
         ),
         (
             Self::CannotCreate,
-            "the pid file, a log file, the journal's directory or a page of `man` cannot be created",
+            "the pid file, a log file, the journal's directory, a page of `man` or the record of `send` cannot be created",
         ),
         (
             Self::Io,
@@ -50,11 +52,11 @@ impl ExitCode {
         ),
         (
             Self::TemporaryFailure,
-            "another instance runs; pushes were left at shutdown without a journal, or by `recover`; `reload`: the daemon is busy",
+            "another instance runs; pushes were left at shutdown without a journal, or by `recover` or `send`; `reload`: the daemon is busy",
         ),
         (
             Self::NoPermission,
-            "no permission to listen there, or to make the pid file, a log file or the journal's directory; `stat`: none by the API key",
+            "no permission to listen there, or to make the pid file, a log file or the journal's directory; `stat`, `send`: none by the API key",
         ),
         (
             Self::Config,

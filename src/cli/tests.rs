@@ -92,6 +92,29 @@ fn a_key_in_the_place_of_an_argument_is_known_however_it_is_written() {
 }
 
 #[test]
+fn what_is_pushed_may_look_like_a_key() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let together = format!("--ios={key}");
+    let all = [
+        "sterna",
+        "send",
+        "--ios",
+        key,
+        &together,
+        "--message",
+        key,
+        key,
+        "--url",
+        key,
+    ];
+    let all: Vec<OsString> = all.iter().map(OsString::from).collect();
+    let pushed: Vec<usize> = (1..all.len()).filter(|at| is_pushed(&all, *at)).collect();
+    assert_eq!(pushed, [3, 4, 6]);
+    let other = ["sterna", "check", "--ios", key].map(OsString::from);
+    assert!(!is_pushed(&other, 3));
+}
+
+#[test]
 fn the_argument_table_is_consistent() {
     Cli::command().debug_assert();
 }
@@ -310,7 +333,7 @@ fn help_begins_with_examples_and_fits_the_screen() {
                 .to_string(),
         );
     }
-    assert_eq!(helps.len(), 13);
+    assert_eq!(helps.len(), 14);
     for help in helps {
         let examples = help.find("Examples:").unwrap();
         assert!(examples < help.find("Usage:").unwrap(), "{help}");

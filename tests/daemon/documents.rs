@@ -182,6 +182,18 @@ impl Scene {
         let mut packed = GzEncoder::new(file, Compression::fast());
         writeln!(packed, "{accepted}").unwrap();
         packed.finish().unwrap();
+        let hello = r#"{"platform": "{platform}", "token": "{token}", "title": "Hello {name}", "message": "It is {{open}} now"}"#;
+        let notification = r#"{"platform":"ios","token":"ab12","message":"Hi"}"#;
+        for (name, text) in [
+            (
+                "tokens.csv",
+                "platform,token,name\nios,ab12,Ann\nandroid,cQk3:APA91b,Bob\n",
+            ),
+            ("hello.json", hello),
+            ("notifications.jsonl", notification),
+        ] {
+            fs::write(path(name), text).unwrap();
+        }
         database(&path("site.db"), "");
         for directory in ["bin", "target/release"] {
             fs::create_dir_all(path(directory)).unwrap();

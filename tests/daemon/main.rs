@@ -31,6 +31,7 @@ mod recover;
 #[path = "../reload/mod.rs"]
 mod reload;
 mod secrets;
+mod send;
 #[path = "../service/mod.rs"]
 mod service;
 mod stat;

@@ -66,7 +66,7 @@ macro_rules! pages {
 }
 
 /// Every page: the commands in the order of their help, then the others.
-pub(super) static PAGES: [Page; 20] = pages![
+pub(super) static PAGES: [Page; 21] = pages![
     "sterna" 1,
     "sterna-serve" 1,
     "sterna-simulate" 1,
@@ -74,6 +74,7 @@ pub(super) static PAGES: [Page; 20] = pages![
     "sterna-reload" 1,
     "sterna-recover" 1,
     "sterna-tokens" 1,
+    "sterna-send" 1,
     "sterna-stat" 1,
     "sterna-check" 1,
     "sterna-explain" 1,

@@ -1,0 +1,175 @@
+//! What became of pushes, by asking for each until it has ended.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use serde::Deserialize;
+
+use crate::cli::api_client::{ApiClient, shown};
+use crate::cli::report;
+use crate::count::grouped;
+use crate::moment;
+use crate::signal::Signal;
+
+/// What is known of one push.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+struct PushNow {
+    platform: String,
+    state: String,
+    end: Option<String>,
+    reason: Option<String>,
+    error: Option<String>,
+}
+
+/// What became of some pushes.
+#[derive(Default)]
+pub(super) struct PushOutcomes {
+    ended: BTreeMap<u64, PushNow>,
+    /// Those of which nothing is known by now.
+    unknown: Vec<u64>,
+    /// Those that have not ended.
+    open: Vec<u64>,
+}
+
+impl PushOutcomes {
+    /// Follows pushes until all have ended, the time is over or a signal comes.
+    pub(super) fn follow(
+        ids: Vec<u64>,
+        client: &ApiClient,
+        within: Duration,
+        signals: &Receiver<Signal>,
+    ) -> Self {
+        let mut outcomes = Self {
+            open: ids,
+            ..Self::default()
+        };
+        let begun = moment::now();
+        let mut pause = ASK_FIRST;
+        loop {
+            if !outcomes.ask(client) || outcomes.open.is_empty() {
+                return outcomes;
+            }
+            let left = within.saturating_sub(moment::since(begun));
+            let is_over = moment::receive_within(signals, pause.min(left));
+            if is_over != Err(RecvTimeoutError::Timeout) || left.is_zero() {
+                return outcomes;
+            }
+            pause = pause.saturating_mul(2).min(ASK_LAST);
+        }
+    }
+
+    /// Asks for each that is open; false if there is nobody to ask.
+    fn ask(&mut self, client: &ApiClient) -> bool {
+        let open = std::mem::take(&mut self.open);
+        let mut ids = open.into_iter();
+        while let Some(id) = ids.next() {
+            let answer = match client.get(&format!("/push/{id}")) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    report(format_args!(
+                        "what becomes of them is not known: {}",
+                        error.text
+                    ));
+                    self.open.push(id);
+                    self.open.extend(ids);
+                    return false;
+                }
+            };
+            match (
+                answer.status,
+                serde_json::from_slice::<PushNow>(&answer.body),
+            ) {
+                (200, Ok(now)) if now.state == "settled" => {
+                    self.ended.insert(id, now);
+                }
+                (200, Ok(_)) | (429 | 500.., _) => self.open.push(id),
+                (404, _) => self.unknown.push(id),
+                (status, _) => {
+                    report(format_args!(
+                        "what becomes of them is told by the push log alone: {status}: {}",
+                        answer.message()
+                    ));
+                    self.open.push(id);
+                    self.open.extend(ids);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether one has ended otherwise than it should.
+    pub(super) fn has_failures(&self) -> bool {
+        self.ended.values().any(|push| !push.has_succeeded())
+    }
+
+    /// A line for each push, if they are few, or for each kind of end.
+    pub(super) fn told(&self) -> String {
+        let mut lines = Vec::new();
+        if self.ended.len() <= EACH_TOLD {
+            for (id, push) in &self.ended {
+                lines.push(format!(
+                    "{id} {} {}",
+                    shown(&push.platform),
+                    push.told(true)
+                ));
+            }
+        } else {
+            let mut ends = BTreeMap::<String, u64>::new();
+            for push in self.ended.values() {
+                *ends.entry(push.told(false)).or_default() += 1;
+            }
+            for (end, number) in ends {
+                lines.push(format!("{:>22} {end}", grouped(number)));
+            }
+        }
+        for (number, what) in [
+            (self.open.len(), "not settled yet"),
+            (
+                self.unknown.len(),
+                "settled too long ago to be known: the push log has them",
+            ),
+        ] {
+            if number > 0 {
+                lines.push(format!("{:>22} {what}", grouped(number as u64)));
+            }
+        }
+        lines.into_iter().map(|line| line + "\n").collect()
+    }
+}
+
+impl PushNow {
+    fn has_succeeded(&self) -> bool {
+        self.end.as_deref() == Some("succeeded")
+    }
+
+    fn told(&self, with_error: bool) -> String {
+        let end = self.end.as_deref().unwrap_or_default();
+        let reason = self.reason.as_deref().filter(|_| !self.has_succeeded());
+        let error = self
+            .error
+            .as_deref()
+            .filter(|_| with_error && !self.has_succeeded());
+        let mut text = shown(end);
+        for part in [
+            reason.map(shown),
+            error.map(|error| format!("({})", shown(error))),
+        ] {
+            if let Some(part) = part.filter(|part| part.len() > 2) {
+                text.push(' ');
+                text.push_str(&part);
+            }
+        }
+        text
+    }
+}
+
+/// How long to wait before it is asked again; each time it is twice as long.
+const ASK_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest of these waits: the question costs the daemon some work.
+const ASK_LAST: Duration = Duration::from_secs(2);
+
+/// Pushes of which each has a line.
+const EACH_TOLD: usize = 20;

@@ -1,0 +1,283 @@
+//! The file beside what is sent: which of its batches were answered, so that a later run goes on
+//! behind them however long ago that was.
+//!
+//! A line of JSON for each step, appended as it comes. A line that was not written to its end is
+//! the last one, and counts as none.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::input_text::InputText;
+use super::tally::SendTally;
+use crate::regular;
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "lowercase")]
+enum RecordStep {
+    /// The first line: what this file is.
+    Sterna { send: u32 },
+    /// A batch is about to be sent.
+    Sent { batch: u64, key: String, at: u64 },
+    /// None of it was taken.
+    Refused { batch: u64 },
+    /// It was answered so, or passed over.
+    Answered { batch: u64, tally: SendTally },
+    /// So were all of the file.
+    Ended { at: u64 },
+}
+
+/// What an earlier run has left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct EarlierRun {
+    /// The keys of the batches that were answered, in their order.
+    pub(super) answered: Vec<String>,
+    /// The one that was sent, and no answer came: its key, and when it was sent, in Unix seconds.
+    pub(super) in_doubt: Option<(String, u64)>,
+    /// What has become of all that was answered.
+    pub(super) so_far: SendTally,
+    /// When all of the file was answered, in Unix seconds.
+    pub(super) ended: Option<u64>,
+}
+
+/// The open file.
+pub(super) struct SendRecord {
+    file: File,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(super) enum RecordError {
+    /// Another run has it.
+    InUse,
+    /// It is there, and is another kind of file.
+    Foreign,
+    /// The operating system's.
+    Io(io::Error),
+}
+
+impl From<io::Error> for RecordError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl SendRecord {
+    /// Opens it, or makes it; what an earlier run has left in it.
+    pub(super) fn open(path: &Path) -> Result<(Self, EarlierRun), RecordError> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let file = regular::open_itself(&mut options, path)?;
+        if file.try_lock().is_err() {
+            return Err(RecordError::InUse);
+        }
+        let mut record = Self { file };
+        let (bytes, whole) = record.whole_lines()?;
+        if whole == 0 {
+            let mut begin = Vec::new();
+            record.file.rewind()?;
+            (&record.file).take(TORN_MAX).read_to_end(&mut begin)?;
+            if bytes > 0 && !HEAD.starts_with(&begin) {
+                return Err(RecordError::Foreign);
+            }
+            record.begin_anew()?;
+            return Ok((record, EarlierRun::default()));
+        }
+        record.file.rewind()?;
+        let lines = InputText::begin((&record.file).take(whole))?;
+        let earlier = EarlierRun::read(lines)?.ok_or(RecordError::Foreign)?;
+        // What was cut off is not to stand before what comes.
+        record.file.set_len(whole)?;
+        Ok((record, earlier))
+    }
+
+    /// The length of the file, and of what of it is whole lines.
+    fn whole_lines(&mut self) -> io::Result<(u64, u64)> {
+        let bytes = self.file.seek(SeekFrom::End(0))?;
+        let begin = bytes.saturating_sub(STEP_MAX as u64);
+        self.file.seek(SeekFrom::Start(begin))?;
+        let end = regular::rest_of(&self.file, STEP_MAX)?;
+        let whole = memchr::memrchr(b'\n', &end).map_or(0, |at| begin + at as u64 + 1);
+        Ok((bytes, whole))
+    }
+
+    /// Forgets what was sent.
+    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.append(&RecordStep::Sterna { send: VERSION })
+    }
+
+    /// A batch is about to be sent.
+    pub(super) fn sent(&mut self, batch: u64, key: &str, at: u64) -> io::Result<()> {
+        let key = key.to_owned();
+        self.append(&RecordStep::Sent { batch, key, at })
+    }
+
+    /// Nothing of it was taken.
+    pub(super) fn refused(&mut self, batch: u64) -> io::Result<()> {
+        self.append(&RecordStep::Refused { batch })
+    }
+
+    /// It was answered so.
+    pub(super) fn answered(&mut self, batch: u64, tally: &SendTally) -> io::Result<()> {
+        let tally = tally.clone();
+        self.append(&RecordStep::Answered { batch, tally })
+    }
+
+    /// All of the file was.
+    pub(super) fn ended(&mut self, at: u64) -> io::Result<()> {
+        self.append(&RecordStep::Ended { at })
+    }
+
+    fn append(&mut self, step: &RecordStep) -> io::Result<()> {
+        let mut line = serde_json::to_vec(step)?;
+        line.push(b'\n');
+        self.file.write_all(&line)
+    }
+}
+
+impl EarlierRun {
+    /// Reads whole lines; `None` if they are none of a record.
+    fn read(mut lines: InputText<impl Read>) -> io::Result<Option<Self>> {
+        let mut earlier = Self::default();
+        let mut is_first = true;
+        while let Some(line) = lines.next_line(STEP_MAX)? {
+            let step = line
+                .ok()
+                .and_then(|(_, line)| serde_json::from_str(line).ok());
+            let is_head = step == Some(RecordStep::Sterna { send: VERSION });
+            let is_good = if std::mem::take(&mut is_first) {
+                is_head
+            } else {
+                step.is_some_and(|step| earlier.take(step))
+            };
+            if !is_good {
+                return Ok(None);
+            }
+        }
+        Ok(Some(earlier))
+    }
+
+    /// Goes on by a step; false if it is none that can follow.
+    fn take(&mut self, step: RecordStep) -> bool {
+        match step {
+            RecordStep::Sterna { .. } => return false,
+            RecordStep::Sent { batch, key, at } => {
+                if batch != self.answered.len() as u64 {
+                    return false;
+                }
+                // It is sent again until it is answered: what counts is the first time.
+                let at = self.in_doubt.take().map_or(at, |(_, first)| first);
+                self.in_doubt = Some((key, at));
+            }
+            RecordStep::Refused { .. } => self.in_doubt = None,
+            RecordStep::Answered { tally, .. } => {
+                let Some((key, _)) = self.in_doubt.take() else {
+                    return false;
+                };
+                self.answered.push(key);
+                self.so_far.add(&tally);
+            }
+            RecordStep::Ended { at } => self.ended = Some(at),
+        }
+        true
+    }
+}
+
+/// The first line.
+const HEAD: &[u8] = b"{\"step\":\"sterna\",\"send\":1}\n";
+
+/// Bytes that a first line which was not written to its end may have.
+const TORN_MAX: u64 = 64;
+
+/// Of this form of the file.
+const VERSION: u32 = 1;
+
+/// Our limit: bytes of a line of the file; those that are written are shorter.
+const STEP_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(accepted: u64) -> SendTally {
+        SendTally {
+            accepted,
+            ..SendTally::default()
+        }
+    }
+
+    #[test]
+    fn a_record_tells_a_later_run_how_far_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.sent");
+        let (mut record, earlier) = SendRecord::open(&path).unwrap();
+        assert_eq!(earlier, EarlierRun::default());
+        assert_eq!(std::fs::read(&path).unwrap(), HEAD);
+        record.sent(0, "a", 5).unwrap();
+        record.answered(0, &tally(3)).unwrap();
+        record.sent(1, "b", 6).unwrap();
+        record.refused(1).unwrap();
+        record.sent(1, "b", 7).unwrap();
+        record.sent(1, "b", 8).unwrap();
+        assert!(matches!(SendRecord::open(&path), Err(RecordError::InUse)));
+        drop(record);
+        let (mut record, earlier) = SendRecord::open(&path).unwrap();
+        assert_eq!(earlier.answered, ["a"]);
+        assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 7)));
+        assert_eq!((earlier.so_far.accepted, earlier.ended), (3, None));
+        record.answered(1, &tally(4)).unwrap();
+        record.ended(9).unwrap();
+        drop(record);
+        let (mut record, earlier) = SendRecord::open(&path).unwrap();
+        assert_eq!(earlier.answered, ["a", "b"]);
+        assert_eq!((earlier.so_far.accepted, earlier.ended), (7, Some(9)));
+        record.begin_anew().unwrap();
+        drop(record);
+        assert_eq!(SendRecord::open(&path).unwrap().1, EarlierRun::default());
+    }
+
+    #[test]
+    fn a_line_that_breaks_off_is_as_if_it_were_not_there_wherever_that_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.sent");
+        let (mut record, _) = SendRecord::open(&path).unwrap();
+        record.sent(0, "a", 5).unwrap();
+        record.answered(0, &tally(3)).unwrap();
+        drop(record);
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let (mut record, earlier) = SendRecord::open(&path).unwrap();
+            let number = earlier.answered.len() as u64;
+            assert_eq!(number, 0, "{cut}");
+            record.sent(number, "a", 5).unwrap();
+            drop(record);
+            let (_, earlier) = SendRecord::open(&path).unwrap();
+            assert_eq!(earlier.in_doubt, Some(("a".to_owned(), 5)), "{cut}");
+        }
+    }
+
+    #[test]
+    fn no_other_file_is_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.sent");
+        for text in [
+            "token\nab12\n",
+            "token",
+            "{\"step\":\"ended\",\"at\":1}\n",
+            "{\"step\":\"sterna\",\"send\":2}\n",
+            "{\"step\":\"sterna\",\"send\":1}\nx\n",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert!(
+                matches!(SendRecord::open(&path), Err(RecordError::Foreign)),
+                "{text}"
+            );
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}
