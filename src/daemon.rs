@@ -57,6 +57,7 @@ use crate::moment::Moment;
 use crate::pid_file::PidFile;
 use crate::push::{LaneId, PushId};
 use crate::signal::{Signal, Signals};
+use crate::stats::CallerStats;
 use crate::supervisor::{Inherited, Supervisor};
 pub use ending::Ended;
 use holdings::{GOES_WITHIN, Holdings, Turn};
@@ -436,6 +437,7 @@ fn service(
         request_ids: RequestIds::starting(numbering::random()?),
         turnstile: Turnstile::default(),
         channel_calls: ChannelCalls::default(),
+        stats: CallerStats::default(),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),
         lines: Lines::new(whereabouts.logs.clone()),

@@ -42,6 +42,7 @@ mod turnstile;
 pub(crate) mod fixture;
 
 pub use body::BodyScan;
+pub(crate) use body::FREE;
 pub use handler::{Handler, More, Phase};
 pub use listener::{BESIDE_CONNECTIONS, Hooks, Listener};
 pub use reply::{Reply, http_date};

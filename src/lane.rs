@@ -66,7 +66,9 @@ pub use queue::{BULK_ONE_IN, BULK_WAITS_FOR};
 pub use rest::{ANSWERS, Asked, Resting, Said, Turn};
 pub use retries::Retries;
 pub use retry_budget::{IN_FLIGHT_PER_RETRY, LEAST_RETRIES, RetryBudget};
-pub use room::{Reservation, Room, RoomShare, SCHEDULED_QUEUES, TRANSACTIONAL_SHARE};
+pub use room::{
+    Occupancy, QueueKind, Reservation, Room, RoomShare, SCHEDULED_QUEUES, TRANSACTIONAL_SHARE,
+};
 pub use shared_outage::SharedOutage;
 pub use sifting::SWEPT_AT_A_TIME;
 pub use suspects::{Rebuff, Suspect};
@@ -190,10 +192,16 @@ impl Lane {
         lock(&self.waiting)
     }
 
+    /// The oldest push of that kind that is there: for how long it waits.
+    pub fn oldest_waits(&self, kind: QueueKind, now: Moment) -> Option<Duration> {
+        let oldest = self.waiting().oldest_of(kind);
+        oldest.map(|oldest| oldest.age(now))
+    }
+
     /// Queues pushes on their reservation and wakes a thread; room reserved beyond them is given
     /// back. Pushes beyond the reservation would break the bound, so they are not taken.
     pub fn enqueue(&self, mut reservation: Reservation, pushes: Vec<Push>) {
-        let taken = reservation.take(pushes.len());
+        let taken = reservation.take(&pushes);
         lock(&self.waiting).add(pushes.get(..taken).unwrap_or_default());
         self.queue.add(pushes.into_iter().take(taken));
         self.call();

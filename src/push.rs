@@ -27,6 +27,17 @@ pub enum End {
     Expired,
 }
 
+impl End {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod fixture;
 

@@ -47,7 +47,7 @@ const KNOWS: [(&str, &str); 36] = [
         "daemon",
         "api backlog check config control count crash_point delivery descriptors heartbeat http1 \
          http2 journal lane live log moment named net oauth pasted pid_file provider \
-         push recover regular signal supervisor",
+         push recover regular signal stats supervisor",
     ),
     (
         "delivery",
@@ -64,7 +64,7 @@ const KNOWS: [(&str, &str); 36] = [
     ("journal", "count encoding heartbeat moment push regular"),
     ("lane", "jitter moment push stats"),
     ("live", ""),
-    ("log", "count heartbeat live moment push regular"),
+    ("log", "count heartbeat live moment push regular stats"),
     ("moment", ""),
     (
         "named",
@@ -83,7 +83,7 @@ const KNOWS: [(&str, &str); 36] = [
     ("regular", ""),
     ("signal", ""),
     ("simulator", "http1 http2 moment net pasted texts"),
-    ("stats", ""),
+    ("stats", "push"),
     ("supervisor", "moment"),
     ("texts", ""),
 ];

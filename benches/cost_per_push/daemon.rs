@@ -157,8 +157,8 @@ impl Daemon {
     fn number(&self, platform: LaneId, key: &str) -> Result<u64, Failure> {
         let stat = self.stat("/stat/app")?;
         let number = stat
-            .get(platform.platform())
-            .and_then(|lane| lane.get(key)?.as_u64());
+            .get("lanes")
+            .and_then(|lanes| lanes.get(platform.name())?.get(key)?.as_u64());
         number.ok_or_else(|| format!("no {platform} {key} in /stat/app").into())
     }
 

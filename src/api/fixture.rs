@@ -24,7 +24,8 @@ use crate::live::Live;
 use crate::log::{Destination, Logs};
 use crate::moment::Moment;
 use crate::provider::{Built, Fault, Unused};
-use crate::push::{Accepted, Content, LaneId, Node, Notification, Push};
+use crate::push::{Accepted, Content, End, LaneId, Node, Notification, Push};
+use crate::stats::{AttemptEnd, CallerStats, RoundStats};
 
 /// A lane without connection threads, and what was taken from its queue.
 pub(super) struct Queued {
@@ -222,10 +223,22 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
             id,
             capacity.map(|capacity| idle_lane(known, capacity, &host.logs, &host.register)),
         );
-        lanes.stats(id).tried(12, 1);
+        let mut round = RoundStats::default();
+        for attempt in 0..12 {
+            round.tried(AttemptEnd::Status(200), Duration::ZERO, attempt == 0);
+        }
+        lanes.stats(id).add(&mut round);
     }
-    lanes.stats(LaneId::IOS).succeeded(5);
-    lanes.stats(LaneId::IOS).failed(6);
+    let mut round = RoundStats::default();
+    for settled in 0..11 {
+        let as_what = if settled < 5 {
+            (End::Succeeded, "")
+        } else {
+            (End::Failed, "BadDeviceToken")
+        };
+        round.settled(as_what, Duration::ZERO);
+    }
+    lanes.stats(LaneId::IOS).add(&mut round);
     lanes.stats(LaneId::IOS).sent(8);
     let queued = |running: &Arc<RunningLane>| Queued {
         running: Arc::clone(running),
@@ -262,6 +275,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         request_ids: RequestIds::starting(0xabc),
         turnstile: Turnstile::default(),
         channel_calls: ChannelCalls::default(),
+        stats: CallerStats::default(),
         watcher: OnceLock::new(),
     };
     Site { service, ios, host }

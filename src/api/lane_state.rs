@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use super::route::Order;
-use super::stat::{LaneAlarm, LaneCredentials, LaneState, Sending};
+use super::stat::{LaneAlarm, LaneCredentials, LaneQueue, LaneQueues, LaneState, Sending};
 use crate::delivery::present_route::{PresentRoute, ShownCredentials};
-use crate::lane::{DECIDED, Hold, Lane, Prevailing, Resting};
+use crate::lane::{DECIDED, Hold, Lane, Occupancy, Prevailing, QueueKind, Resting};
 use crate::moment::{self, Moment};
 use crate::provider::told_of;
 use crate::push::{self, LaneId};
@@ -34,6 +34,21 @@ pub(super) fn of(lane: &Lane) -> LaneState {
         shown.lack = Some(unreachable.lack);
     }
     shown
+}
+
+/// What waits in a lane, by kind.
+pub(super) fn queues(lane: &Lane) -> LaneQueues {
+    let now = Moment::now();
+    LaneQueues(QueueKind::ALL.map(|kind| {
+        let Occupancy { pushes, capacity } = lane.room().occupancy(kind);
+        let oldest_seconds = lane.oldest_waits(kind, now).map(|age| age.as_secs());
+        let queue = LaneQueue {
+            pushes,
+            capacity,
+            oldest_seconds,
+        };
+        (kind, queue)
+    }))
 }
 
 /// What a lane proves itself with.

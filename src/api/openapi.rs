@@ -51,7 +51,7 @@ fn made() -> Value {
 type MakeSchema = fn() -> Value;
 
 /// The bodies: their names, and what makes the schema of each.
-const BODIES: [(PathBody, &str, MakeSchema); 11] = [
+const BODIES: [(PathBody, &str, MakeSchema); 12] = [
     (PathBody::PushRequest, "PushRequest", schemas::push_request),
     (
         PathBody::Notification,
@@ -87,6 +87,7 @@ const BODIES: [(PathBody, &str, MakeSchema); 11] = [
     ),
     (PathBody::Message, "Message", schemas::message),
     (PathBody::Figures, "Figures", schemas::figures),
+    (PathBody::Metrics, "Metrics", schemas::metrics),
 ];
 
 /// What a status means; what there is to say of each case stands in its message.
@@ -146,7 +147,11 @@ fn reference(body: PathBody) -> Value {
 }
 
 fn content(body: PathBody) -> Value {
-    json!({"application/json": {"schema": reference(body)}})
+    let kind = match body {
+        PathBody::Metrics => "text/plain",
+        _ => "application/json",
+    };
+    json!({kind: {"schema": reference(body)}})
 }
 
 fn path(item: &PathItem) -> Value {

@@ -21,6 +21,8 @@ pub enum Route {
     StatGo,
     /// `/stat/runtime`, under proper keys.
     StatRuntime,
+    /// `/metrics`.
+    Metrics,
     /// `/config`.
     Config,
     /// `/config/pushers`.
@@ -124,6 +126,8 @@ pub enum PathBody {
     Message,
     /// Figures, or the configuration.
     Figures,
+    /// Figures as text.
+    Metrics,
 }
 
 const fn operation(
@@ -268,6 +272,20 @@ pub static PATHS: &[PathItem] = &[
                 PathBody::Figures,
                 &[200],
                 "Tells the same under Gaurun's keys.",
+            )],
+        )
+    },
+    PathItem {
+        is_of_all_apps: true,
+        ..item(
+            "/metrics",
+            |_| Route::Metrics,
+            &[operation(
+                "GET",
+                READ,
+                PathBody::Metrics,
+                &[200],
+                "Tells what Prometheus scrapes: its text format, or OpenMetrics.",
             )],
         )
     },

@@ -117,6 +117,7 @@ mod tests {
             ("/stat/app", Route::StatApp),
             ("/stat/go", Route::StatGo),
             ("/stat/runtime", Route::StatRuntime),
+            ("/metrics", Route::Metrics),
             ("/config", Route::Config),
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),

@@ -6,10 +6,12 @@
 mod app_share;
 mod channels;
 mod commit;
+mod metrics;
 mod operating;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::answer::PushReply;
 use super::channel_calls::ChannelCalls;
@@ -42,7 +44,7 @@ use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::{self, Moment};
 use crate::push::PushId;
-use crate::stats::Process;
+use crate::stats::{self, CallerStats, Process};
 use commit::RequestNames;
 
 /// What callers can rely on until a reload changes it.
@@ -92,6 +94,8 @@ pub struct Service {
     pub turnstile: Turnstile,
     /// Requests about broadcast channels that are under way.
     pub channel_calls: ChannelCalls,
+    /// What is counted of requests.
+    pub stats: CallerStats,
     /// Who watches the answers, if anybody does.
     pub watcher: OnceLock<Box<Watcher>>,
 }
@@ -164,7 +168,14 @@ impl Handler for Service {
         }
     }
 
-    fn answered(&self, reply: &Reply) {
+    fn answered(&self, head: Option<&Head>, reply: &Reply, took: Duration) {
+        let item = head.and_then(|head| Route::of(&head.target).2);
+        let path = match (head, item) {
+            (None, _) => UNREAD,
+            (_, None) => stats::OTHER,
+            (_, Some(item)) => item.path,
+        };
+        self.stats.answered(path, reply.status, took);
         if let Some(watcher) = self.watcher.get() {
             watcher(&Watched::Answer(reply.status, &reply.body));
         }
@@ -198,6 +209,7 @@ impl Service {
                 let body = stat::runtime(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
+            Route::Metrics => metrics::page(self, head.accept.as_deref().unwrap_or_default(), more),
             Route::Config => Reply::new(200, reply::JSON_BARE, self.config.get().to_vec()),
             Route::OpenApi => Reply::new(200, reply::JSON_BARE, openapi::document().to_vec()),
             Route::Channels => self.channels(head, (query, body), None),
@@ -531,6 +543,9 @@ fn keys_full(full: Full) -> Reply {
     };
     Reply::message(503, text).with_retry_after(RETRY_AFTER_SECS)
 }
+
+/// In the place of the path of a request that could not be read.
+const UNREAD: &str = "unread";
 
 const DRAINING: &str = "shutting down";
 const OTHER_BODY: &str = "this Idempotency-Key came with another body before";

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::lane::Lack;
-use crate::push::LaneId;
+use crate::lane::{Lack, QueueKind};
+use crate::push::{LaneId, Provider};
 use crate::stats::{LaneFigures, Process};
 
 /// Pushes settled on one lane since the start.
@@ -127,6 +127,28 @@ pub enum Sending {
     Unreachable,
 }
 
+impl Sending {
+    /// All states.
+    pub const ALL: [Self; 5] = [
+        Self::Open,
+        Self::Paused,
+        Self::Held,
+        Self::Resting,
+        Self::Unreachable,
+    ];
+
+    /// The word for it, as in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Held => "held",
+            Self::Resting => "resting",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 impl LaneState {
     /// Of a lane that sends.
     pub const OPEN: Self = Self {
@@ -144,24 +166,50 @@ impl LaneState {
     };
 }
 
-/// A lane of `/stat/app`: Gaurun's two keys, and its lane's state if it has a lane.
+/// A lane of `/stat/app`: what it has settled, and its state if anything serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LaneStat {
-    /// Gaurun's keys.
+    /// What it has settled.
     #[serde(flatten)]
     pub settled: Settled,
-    /// Ours.
+    /// Whether it sends.
     #[serde(flatten)]
     pub state: Option<LaneState>,
-    /// Ours too.
+    /// What it has tried.
     #[serde(flatten)]
     pub tries: Option<Tries>,
-    /// And this.
+    /// What waits in it, by kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<LaneQueues>,
+    /// What it proves itself with.
     #[serde(flatten)]
     pub credentials: Option<LaneCredentials>,
     /// What is to be sent later, if anything is.
     #[serde(flatten)]
     pub scheduled: Option<ScheduledStat>,
+}
+
+/// What waits in a lane, by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneQueues(pub [(QueueKind, LaneQueue); QueueKind::ALL.len()]);
+
+impl Serialize for LaneQueues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kinds = self.0.iter();
+        serializer.collect_map(kinds.map(|(kind, queue)| (kind.word(), queue)))
+    }
+}
+
+/// What waits in a lane of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneQueue {
+    /// Pushes that wait or are in flight.
+    pub pushes: usize,
+    /// Pushes that may, beside those of the other class.
+    pub capacity: usize,
+    /// For how long the oldest has waited, in whole seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_seconds: Option<u64>,
 }
 
 /// What a lane proves itself with: which files and keys, nothing of what is in them.
@@ -222,9 +270,36 @@ pub struct StatApp {
     pub pusher_max: u64,
     /// See [`Pushers::count`].
     pub pusher_count: u64,
-    /// Each lane under its name.
+    /// What all lanes to each provider have settled.
     #[serde(flatten)]
+    pub settled: ByPlatform,
+    /// Each lane under its name.
     pub lanes: ByLane<LaneStat>,
+}
+
+/// What all lanes to each provider have settled, under Gaurun's word for its devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByPlatform([(Provider, Settled); Provider::ALL.len()]);
+
+impl ByPlatform {
+    /// The sums over these lanes.
+    pub fn of(lanes: &ByLane<LaneStat>) -> Self {
+        let sum = |provider| {
+            let lanes = lanes.0.iter().filter(|(id, _)| id.provider() == provider);
+            lanes.fold(Settled::default(), |sum, (_, lane)| Settled {
+                push_success: sum.push_success.saturating_add(lane.settled.push_success),
+                push_error: sum.push_error.saturating_add(lane.settled.push_error),
+            })
+        };
+        Self(Provider::ALL.map(|provider| (provider, sum(provider))))
+    }
+}
+
+impl Serialize for ByPlatform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let sums = self.0.iter();
+        serializer.collect_map(sums.map(|(provider, sum)| (provider.platform(), sum)))
+    }
 }
 
 /// `/stat/go`: those of Gaurun's keys that a process without a Go runtime can honestly fill.
@@ -300,66 +375,88 @@ fn indented(value: &impl Serialize, indent: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn settled_alone(push_success: u64, push_error: u64) -> LaneStat {
+        LaneStat {
+            settled: Settled {
+                push_success,
+                push_error,
+            },
+            state: None,
+            tries: None,
+            queue: None,
+            credentials: None,
+            scheduled: None,
+        }
+    }
+
     #[test]
-    fn stat_app_is_gauruns_to_the_byte_with_the_lanes_state_behind() {
+    fn stat_app_is_gauruns_to_the_byte_with_the_lanes_behind() {
+        let queue = |pushes, oldest_seconds| LaneQueue {
+            pushes,
+            capacity: 9,
+            oldest_seconds,
+        };
+        let queues = [queue(2, Some(61)), queue(0, None), queue(0, None)];
+        let kinds = QueueKind::ALL;
+        let kept = LaneStat {
+            state: Some(LaneState {
+                state: Sending::Held,
+                since: Some(1_795_000_000),
+                reason: Some("SERVICE_DISABLED".into()),
+                push: Some(17),
+                seconds_left: None,
+                error: Some("the API is not enabled".into()),
+                ..LaneState::OPEN
+            }),
+            tries: Some(Tries {
+                attempts: 7,
+                retries: 5,
+            }),
+            queue: Some(LaneQueues([0, 1, 2].map(|at| (kinds[at], queues[at])))),
+            credentials: Some(LaneCredentials {
+                credential: "key id OLD".into(),
+                new_credential: Some("key id NEW".into()),
+                new_credential_reason: None,
+                old_credential: None,
+            }),
+            scheduled: ScheduledStat::of((3, Some(Duration::from_secs(9)))),
+            ..settled_alone(0, 0)
+        };
+        let shop = LaneId::new(300, Provider::Apns, "stat-shop/ios");
+        let lanes = ByLane(vec![
+            (LaneId::IOS, settled_alone(3, 4)),
+            (LaneId::ANDROID, kept),
+            (shop, settled_alone(30, 40)),
+        ]);
         let stat = StatApp {
             queue_max: 8192,
             queue_usage: 1,
             pusher_max: 16,
             pusher_count: 2,
-            lanes: ByLane(vec![
-                (
-                    LaneId::IOS,
-                    LaneStat {
-                        settled: Settled {
-                            push_success: 3,
-                            push_error: 4,
-                        },
-                        state: None,
-                        tries: None,
-                        credentials: None,
-                        scheduled: None,
-                    },
-                ),
-                (
-                    LaneId::ANDROID,
-                    LaneStat {
-                        settled: Settled::default(),
-                        state: Some(LaneState {
-                            state: Sending::Held,
-                            since: Some(1_795_000_000),
-                            reason: Some("SERVICE_DISABLED".into()),
-                            push: Some(17),
-                            seconds_left: None,
-                            error: Some("the API is not enabled".into()),
-                            ..LaneState::OPEN
-                        }),
-                        tries: Some(Tries {
-                            attempts: 7,
-                            retries: 5,
-                        }),
-                        credentials: Some(LaneCredentials {
-                            credential: "key id OLD".into(),
-                            new_credential: Some("key id NEW".into()),
-                            new_credential_reason: None,
-                            old_credential: None,
-                        }),
-                        scheduled: ScheduledStat::of((3, Some(Duration::from_secs(9)))),
-                    },
-                ),
-            ]),
+            settled: ByPlatform::of(&lanes),
+            lanes,
         };
         assert_eq!(
             String::from_utf8(app(&stat)).unwrap(),
             "{\n \"queue_max\": 8192,\n \"queue_usage\": 1,\n \"pusher_max\": 16,\n \
-             \"pusher_count\": 2,\n \"ios\": {\n  \"push_success\": 3,\n  \"push_error\": 4\n },\n \
-             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"held\",\n  \"since\": 1795000000,\n  \
-             \"reason\": \"SERVICE_DISABLED\",\n  \"push\": 17,\n  \
-             \"error\": \"the API is not enabled\",\n  \"attempts\": 7,\n  \
-             \"retries\": 5,\n  \"credential\": \"key id OLD\",\n  \
-             \"new_credential\": \"key id NEW\",\n  \
-             \"scheduled\": 3,\n  \"next_scheduled\": 9\n }\n}"
+             \"pusher_count\": 2,\n \"ios\": {\n  \"push_success\": 33,\n  \
+             \"push_error\": 44\n },\n \
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n },\n \
+             \"lanes\": {\n  \
+             \"ios\": {\n   \"push_success\": 3,\n   \"push_error\": 4\n  },\n  \
+             \"android\": {\n   \"push_success\": 0,\n   \"push_error\": 0,\n   \
+             \"state\": \"held\",\n   \"since\": 1795000000,\n   \
+             \"reason\": \"SERVICE_DISABLED\",\n   \"push\": 17,\n   \
+             \"error\": \"the API is not enabled\",\n   \"attempts\": 7,\n   \
+             \"retries\": 5,\n   \"queue\": {\n    \
+             \"transactional\": {\n     \"pushes\": 2,\n     \"capacity\": 9,\n     \
+             \"oldest_seconds\": 61\n    },\n    \
+             \"bulk\": {\n     \"pushes\": 0,\n     \"capacity\": 9\n    },\n    \
+             \"scheduled\": {\n     \"pushes\": 0,\n     \"capacity\": 9\n    }\n   },\n   \
+             \"credential\": \"key id OLD\",\n   \
+             \"new_credential\": \"key id NEW\",\n   \
+             \"scheduled\": 3,\n   \"next_scheduled\": 9\n  },\n  \
+             \"stat-shop/ios\": {\n   \"push_success\": 30,\n   \"push_error\": 40\n  }\n }\n}"
         );
     }
 
@@ -378,6 +475,7 @@ mod tests {
             threads: Some(9),
             resident_bytes: Some(4096),
             cpu_time: Some(Duration::from_millis(1500)),
+            ..Process::default()
         };
         assert_eq!(
             String::from_utf8(go(&process, Duration::from_secs(1))).unwrap(),

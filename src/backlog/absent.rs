@@ -182,9 +182,10 @@ impl Absent {
             let Some(mut room) = self.lane.room().reserve(1) else {
                 continue;
             };
+            let class = push.class();
             match self.settler.settle_if_expired(push, now) {
                 None => {
-                    room.spend();
+                    room.spend(class);
                     sweep.left = sweep.left.saturating_sub(1);
                 }
                 Some(push) => {

@@ -361,17 +361,18 @@ fn feed(
     for outstanding in fed.notifications {
         let mut later = Vec::new();
         for (push, waits) in resume(outstanding, last, now) {
+            let class = push.class();
             if let Some(until) = waits.rest {
                 rest_on(lane, until, now);
             }
             if called_off.has(&push) {
                 settler.settle(&push, purge::settlement(&push), now);
-                room.spend();
+                room.spend(class);
                 continue;
             }
             if push.maybe_sent && !settler.resends_unknown() {
                 settler.settle(&push, policy::unanswered_before(&push), now);
-                room.spend();
+                room.spend(class);
                 continue;
             }
             match settler.settle_if_expired(push, now) {
@@ -379,11 +380,11 @@ fn feed(
                     Some(due) => {
                         let due = due.min(settler.expires_at(&push, now));
                         later.push((push, due));
-                        room.spend();
+                        room.spend(class);
                     }
                     None => pushes.push(push),
                 },
-                None => room.spend(),
+                None => room.spend(class),
             }
         }
         // Of its notification, one stands for all.
@@ -456,7 +457,7 @@ fn settle_damaged(
         };
         if let Some(push) = Push::nth(&Arc::new(accepted), 0) {
             settler.settle(&push, journal_damaged(), now);
-            room.spend();
+            room.spend(push.class());
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::lane::{Held, Lane, Lanes, Wish};
 use crate::live::Live;
 use crate::log::Logs;
 use crate::moment::Moment;
-use crate::push::{self, End, LaneId, PushId};
+use crate::push::{self, LaneId, PushId};
 
 /// Our limit: how long a connection thread may take to say what it has.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
@@ -323,11 +323,7 @@ fn ending(settled: Remembered) -> Ending {
     };
     Ending {
         lane: settled.lane,
-        end: match settlement.end {
-            End::Succeeded => "succeeded",
-            End::Failed => "failed",
-            End::Expired => "expired",
-        },
+        end: settlement.end.word(),
         token: settlement.token_effect.word().map(verdict).map(Box::new),
         status: settlement.status,
         reason: settlement.reason.into(),

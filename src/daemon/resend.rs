@@ -179,7 +179,7 @@ impl ResendFeed {
         let lane = Arc::clone(&self.running.lane);
         while lane.room().outstanding() < AHEAD
             && let Some(outstanding) = self.waiting.front()
-            && let Some(room) = lane.room().reserve(1)
+            && let Some(mut room) = lane.room().reserve(1)
         {
             let fate = judge.judge(outstanding, now);
             if !matches!(fate, Disposition::HeldBack(_)) {
@@ -188,12 +188,12 @@ impl ResendFeed {
             match fate {
                 Disposition::Send(push) => lane.enqueue(room, vec![push]),
                 Disposition::Expired(push) => {
-                    room.occupy();
+                    room.spend(push.class());
                     // It is no younger than when it was judged.
                     let _settled = self.settler.settle_if_expired(push, now).is_none();
                 }
                 Disposition::Unsendable(push, why) => {
-                    room.occupy();
+                    room.spend(push.class());
                     self.settler.settle_as_unsendable(&push, &why, now);
                 }
                 Disposition::HeldBack(_) => {}

@@ -194,7 +194,7 @@ impl<T: Transport> Link<T> {
         id: PushId,
         now: Moment,
         ended: &mut Vec<Ended>,
-    ) -> Option<Push> {
+    ) -> Option<Ended> {
         let http2 = self.connection.http2();
         self.session.cancel(id, http2, now, ended)
     }

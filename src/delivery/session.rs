@@ -12,7 +12,7 @@ mod streams;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use causes::{RestOfAnswer, SILENT, cause_text, goaway_text};
+use causes::{NOT_AWAITED, RestOfAnswer, SILENT, cause_text, goaway_text};
 pub use ended::Ended;
 use flight::{Carried, Flight};
 pub use streams::{LEAST_STREAMS_TO_KEEP, STREAMS_PER_KEPT};
@@ -238,12 +238,12 @@ impl Session {
         http2: &mut Connection,
         now: Moment,
         ended: &mut Vec<Ended>,
-    ) -> Option<Push> {
+    ) -> Option<Ended> {
         let mut flights = self.flights.iter();
         let (&stream, _) = flights.find(|(_, flight)| flight.push.id() == id)?;
         http2.reset(stream, ErrorCode::CANCEL);
         self.count_reset(now.monotonic);
-        let rest = RestOfAnswer::Missing("it was not waited for".to_owned());
+        let rest = RestOfAnswer::Missing(NOT_AWAITED.to_owned());
         if let Some(answer) = self.answer_of(stream, rest, now) {
             self.end(stream, answer, ended);
             return None;
@@ -251,7 +251,8 @@ impl Session {
         let flight = self.flights.remove(&stream)?;
         self.land(&flight.push);
         self.drop_stale_deadlines();
-        Some(flight.push)
+        let outcome = Outcome::Unknown(NOT_AWAITED.into());
+        Some(flight.end(outcome, self.connection, self.is_refused()))
     }
 
     /// Answers received so far.
@@ -293,6 +294,7 @@ impl Session {
                 self.bulk += usize::from(push.class() == PushClass::Bulk);
                 let flight = Flight {
                     push,
+                    sent: now.monotonic,
                     credential_number: self.credential_number,
                     generation: self.generation,
                     is_early: !self.settings_acknowledged,

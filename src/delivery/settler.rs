@@ -143,6 +143,7 @@ impl Settler {
     /// Decides what follows an attempt and does it. A push that is to be sent again at once is
     /// given back.
     pub fn conclude(&mut self, ended: Ended, now: Moment) -> Option<Push> {
+        let attempt = ended.attempt(now);
         let Ended {
             mut push,
             outcome,
@@ -158,7 +159,6 @@ impl Settler {
             self.hold_lane(answer, &push, now);
         }
         outage::note(&self.lane, &outcome, now);
-        let was_made = !matches!(outcome, Outcome::NotSent);
         if push.is_retry
             && let Some(well) = is_well(&outcome)
         {
@@ -166,16 +166,18 @@ impl Settler {
         }
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
-        if was_made {
-            self.count_attempt(!matches!(decision, Decision::Settle(_)));
+        if let Some((end, took)) = attempt {
+            let is_again = !matches!(decision, Decision::Settle(_));
+            self.sinks.counted.tried(end, took, is_again);
         }
         self.carry_out(decision, push, now)
     }
 
     /// Counts an attempt that decides nothing on its push; `is_again`: that is to be sent again.
-    pub fn count_attempt(&mut self, is_again: bool) {
-        self.sinks.tally.attempts += 1;
-        self.sinks.tally.retries += usize::from(is_again);
+    pub fn count_attempt(&mut self, ended: &Ended, is_again: bool, now: Moment) {
+        if let Some((end, took)) = ended.attempt(now) {
+            self.sinks.counted.tried(end, took, is_again);
+        }
     }
 
     /// Decides what becomes of a push that was refused as if by a bad credential, while others were

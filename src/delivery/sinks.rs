@@ -6,16 +6,19 @@
 //! statistics and room with how many there were. A sink that is to come, for dead device tokens,
 //! takes from the same [`Remembered`]s what they say of tokens.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::outcome::Settlement;
 use super::register::{Marks, Register, Remembered};
-use crate::lane::Lane;
+use crate::lane::{Lane, QueueKind};
 use crate::live::Reader;
 use crate::log::line::{self, Line, PushLine, Tail};
 use crate::log::{Logs, Origin, Privacy, TimeText};
 use crate::moment::Moment;
-use crate::push::{End, Push};
+use crate::provider::TokenEffect;
+use crate::push::{End, Push, PushClass};
+use crate::stats::{OTHER, RoundStats};
 
 /// Bytes of lines that are gathered before they go to the log within a round: a million pushes
 /// may expire in one.
@@ -36,21 +39,20 @@ pub(super) struct Sinks {
     /// What the round has settled.
     round: Vec<Remembered>,
     pub(super) tally: Tally,
+    /// What the lane's statistics have not heard of.
+    pub(super) counted: RoundStats,
 }
 
 /// What a round comes to.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    succeeded: usize,
-    failed: usize,
-    /// Attempts that were made.
-    pub(super) attempts: usize,
-    /// Pushes that are to be sent again after one.
-    pub(super) retries: usize,
+    settled: usize,
     /// Left to the next start.
     left: usize,
     /// How many of those that ended or are left were scheduled.
     scheduled: usize,
+    /// How many of the others let others go first.
+    bulk: usize,
 }
 
 impl Tally {
@@ -62,7 +64,11 @@ impl Tally {
 
     /// A push is no more in its lane.
     fn part_with(&mut self, push: &Push) {
-        self.scheduled += usize::from(push.envelope().earliest.is_some());
+        match QueueKind::of(push) {
+            QueueKind::Scheduled => self.scheduled += 1,
+            QueueKind::Of(PushClass::Bulk) => self.bulk += 1,
+            QueueKind::Of(PushClass::Transactional) => {}
+        }
     }
 }
 
@@ -79,6 +85,7 @@ impl Sinks {
             error: Vec::new(),
             round: Vec::new(),
             tally: Tally::default(),
+            counted: RoundStats::default(),
         }
     }
 
@@ -130,11 +137,16 @@ impl Sinks {
     pub(super) fn tell(&mut self, push: &Push, mut settlement: Settlement, now: Moment) {
         if settlement.end == End::Succeeded {
             self.access.extend_from_slice(&self.line);
-            self.tally.succeeded += 1;
         } else {
             self.error.extend_from_slice(&self.line);
-            self.tally.failed += 1;
         }
+        let reason = counted_reason(&settlement);
+        let age = push.age(now.monotonic);
+        self.counted.settled((settlement.end, reason), age);
+        if settlement.token_effect == TokenEffect::Dead {
+            self.counted.dead_token(reason);
+        }
+        self.tally.settled += 1;
         self.tally.part_with(push);
         // It says nothing that the push's id does not; the other is for who reads the log.
         settlement.apns_id = None;
@@ -165,17 +177,20 @@ impl Sinks {
         }
         self.register.enter(&mut self.round, end);
         let tally = std::mem::take(&mut self.tally);
-        let stats = self.lane.stats();
-        if tally.attempts + tally.retries > 0 {
-            stats.tried(tally.attempts as u64, tally.retries as u64);
-        }
-        let settled = tally.succeeded + tally.failed;
-        if settled > 0 {
-            stats.succeeded(tally.succeeded as u64);
-            stats.failed(tally.failed as u64);
-        }
-        let (room, parted) = (self.lane.room(), settled + tally.left);
+        self.lane.stats().add(&mut self.counted);
+        let (room, parted) = (self.lane.room(), tally.settled + tally.left);
         room.settled(parted.saturating_sub(tally.scheduled));
+        room.settled_bulk(tally.bulk);
         room.scheduled().settled(tally.scheduled);
+    }
+}
+
+/// The word as statistics have it, of which there are to be few: those that have a row in a
+/// provider's table, or are ours. Any other is what a provider said in its own words, or did not
+/// say; a push that succeeded has none.
+fn counted_reason(settlement: &Settlement) -> &'static str {
+    match settlement.reason {
+        Cow::Borrowed(known) if !known.is_empty() || settlement.end == End::Succeeded => known,
+        Cow::Borrowed(_) | Cow::Owned(_) => OTHER,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::body::{Body, BodyScan, FREE, KEPT, beside_free};
 use super::budget::{Budget, BudgetShare};
@@ -32,6 +32,7 @@ pub(super) fn serve(
         body: Body::default(),
         share: BudgetShare::new(budget, place, begun.timeouts.room),
         output: Vec::new(),
+        begun: moment::now(),
     };
     let mut wait = connection.settings.timeouts.head;
     while let Ok(head) = connection.head(wait) {
@@ -71,6 +72,8 @@ struct Conversation<'a> {
     body: Body,
     share: BudgetShare<'a>,
     output: Vec<u8>,
+    /// When the first byte of the request came that is being answered.
+    begun: Instant,
 }
 
 /// Why a request is not read to its end.
@@ -117,7 +120,8 @@ impl Conversation<'_> {
             if !begun && self.input.skip_empty_lines() {
                 begun = true;
                 self.place.begin();
-                deadline = deadline.min(moment::now() + self.settings.timeouts.head);
+                self.begun = moment::now();
+                deadline = deadline.min(self.begun + self.settings.timeouts.head);
             }
             let unread = self.input.unread();
             let end = begun.then(|| scan.end(unread)).transpose();
@@ -196,7 +200,9 @@ impl Conversation<'_> {
                 .with_retry_after(RETRY_AFTER_SECS);
         }
         self.share.lower(reply.body.len().saturating_sub(FREE));
-        handler.answered(&reply);
+        let now = moment::now();
+        let took = now.saturating_duration_since(self.begun);
+        handler.answered(head, &reply, took);
         reply.close |= phase != Phase::Serving;
         let may_stay = !reply.close && head.is_some_and(|head| head.keep_alive);
         reply.close |= may_stay && self.place.parts();
@@ -207,7 +213,7 @@ impl Conversation<'_> {
         };
         self.output.clear();
         reply.render(head, Moment::now().unix_secs(), &mut self.output);
-        let deadline = moment::now() + self.settings.timeouts.write;
+        let deadline = now + self.settings.timeouts.write;
         self.input.write(&self.output, deadline)?;
         if self.output.capacity() > KEPT {
             self.output = Vec::new();

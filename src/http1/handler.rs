@@ -2,6 +2,8 @@
 //!
 //! Pure: no I/O, no clock.
 
+use std::time::Duration;
+
 use super::head::{Head, Refusal};
 use super::reply::Reply;
 
@@ -17,9 +19,9 @@ pub trait Handler: Send + Sync {
     /// Answers a request; may change the body while it reads it. For more bytes of an answer than
     /// were said before, it asks `more` whether there is room for so many more.
     fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply;
-    /// Called with each answer that goes out on a connection that has its place, also that to a
-    /// request that could not be read.
-    fn answered(&self, _reply: &Reply) {}
+    /// Called with each answer that goes out on a connection that has its place, so long after the
+    /// first byte of its request; without a head for one that could not be read.
+    fn answered(&self, _head: Option<&Head>, _reply: &Reply, _took: Duration) {}
 }
 
 /// Whether there is room for so many more bytes of an answer; there is from then on.

@@ -97,6 +97,8 @@ pub struct Head {
     pub request_id: Option<RequestId>,
     /// `traceparent`, or why what stands there is none.
     pub traceparent: Option<Result<Traceparent, &'static str>>,
+    /// The value of `Accept`, if it names `OpenMetrics`: nothing else is there in several forms.
+    pub accept: Option<Box<[u8]>>,
     /// What `Content-Encoding` says that the body is coded by, if it does.
     pub coding: Option<&'static str>,
 }
@@ -155,6 +157,7 @@ impl Head {
             fetch_site: facts.fetch_site,
             request_id: facts.request_id,
             traceparent: facts.traceparent,
+            accept: facts.accept,
             coding: facts.coding,
         })
     }
@@ -211,6 +214,7 @@ struct Facts {
     fetch_site: Option<Box<[u8]>>,
     request_id: Option<RequestId>,
     traceparent: Option<Result<Traceparent, &'static str>>,
+    accept: Option<Box<[u8]>>,
 }
 
 impl Facts {
@@ -261,6 +265,11 @@ impl Facts {
             } else if field.name.eq_ignore_ascii_case("sec-fetch-site") {
                 let twice = "request has two Sec-Fetch-Site fields";
                 once(&mut facts.fetch_site, field, twice)?;
+            } else if field.name.eq_ignore_ascii_case("accept") {
+                // Most callers say that they take anything, which nobody has to remember.
+                if contains(field.value, b"openmetrics") {
+                    facts.accept.get_or_insert_with(|| field.value.into());
+                }
             } else if field.name.eq_ignore_ascii_case("x-request-id") {
                 facts.request_id = RequestId::of_caller(field.value).or(facts.request_id);
             } else if field.name.eq_ignore_ascii_case("traceparent") {
@@ -303,6 +312,12 @@ impl Facts {
             Version::Http10 => self.keep_alive && !self.close,
         }
     }
+}
+
+/// Whether a word stands in a value, in whichever case.
+fn contains(value: &[u8], word: &[u8]) -> bool {
+    let mut places = value.windows(word.len());
+    places.any(|place| place.eq_ignore_ascii_case(word))
 }
 
 /// Takes the value of a field that may stand in a head once.

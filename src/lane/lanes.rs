@@ -141,8 +141,11 @@ impl<L> Default for Lanes<L> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::push::Provider;
+    use crate::push::{End, Provider};
+    use crate::stats::RoundStats;
 
     #[test]
     fn however_many_lanes_there_are_each_is_found_and_keeps_its_counters() {
@@ -153,13 +156,20 @@ mod tests {
         assert_eq!(lanes.named("shop/ios"), Some(shop));
         assert_eq!(lanes.named("shop"), None);
         lanes.serve(shop, Some(Arc::new("one")));
-        lanes.stats(shop).succeeded(2);
+        let succeed = |lane: &LaneStats, pushes: usize| {
+            let mut round = RoundStats::default();
+            for _ in 0..pushes {
+                round.settled((End::Succeeded, ""), Duration::ZERO);
+            }
+            lane.add(&mut round);
+        };
+        succeed(&lanes.stats(shop), 2);
         let news = LaneId::new(301, Provider::Apns, "news/ios");
         let stats = Arc::<LaneStats>::default();
         lanes.know(news, || Arc::clone(&stats));
         lanes.know(shop, Arc::default);
         lanes.serve(news, None);
-        stats.succeeded(3);
+        succeed(&stats, 3);
         let before = lanes.clone();
         lanes.serve(shop, None);
         lanes.serve(ios, Some(Arc::new("another")));

@@ -9,16 +9,24 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::room::QueueKind;
 use crate::moment::Moment;
-use crate::push::{Accepted, Push, PushId};
+use crate::push::{Accepted, Push, PushClass, PushId};
 
 /// What waits for longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Oldest {
     /// The id of the first push of its notification.
     pub first_id: PushId,
-    /// When that was accepted.
+    /// When that was accepted; of one that was scheduled, when it was to be sent.
     pub at: Moment,
+}
+
+impl Oldest {
+    /// For how long it waits, whatever the wall clock is set to meanwhile.
+    pub fn age(&self, now: Moment) -> Duration {
+        now.since(self.at)
+    }
 }
 
 /// What is queued so much later than it was accepted comes from an earlier process, after what this
@@ -31,6 +39,14 @@ const KEPT: usize = 1024;
 /// The notifications of a lane's pushes.
 #[derive(Debug, Default)]
 pub struct Waiting {
+    transactional: WaitingKind,
+    bulk: WaitingKind,
+    scheduled: WaitingKind,
+}
+
+/// The notifications of pushes of one kind.
+#[derive(Debug, Default)]
+struct WaitingKind {
     accepted: WaitingRow,
     /// Those of an earlier process.
     recovered: WaitingRow,
@@ -56,23 +72,50 @@ impl Waiting {
                 continue;
             }
             before = Some(accepted);
-            let at = accepted.at.unix;
-            let latest = self.latest.unwrap_or(at);
-            if at.saturating_add(RECOVERED) < latest {
-                self.recovered.add(accepted);
-            } else {
-                self.accepted.add(accepted);
-            }
-            self.latest = Some(latest.max(at));
+            self.kind(QueueKind::of(push)).add(accepted);
+        }
+    }
+
+    fn kind(&mut self, kind: QueueKind) -> &mut WaitingKind {
+        match kind {
+            QueueKind::Of(PushClass::Transactional) => &mut self.transactional,
+            QueueKind::Of(PushClass::Bulk) => &mut self.bulk,
+            QueueKind::Scheduled => &mut self.scheduled,
         }
     }
 
     /// The oldest of which a push is left.
     pub fn oldest(&mut self) -> Option<Oldest> {
-        let each = [self.accepted.first(), self.recovered.first()];
+        let each = QueueKind::ALL.map(|kind| self.oldest_of(kind));
         each.into_iter()
             .flatten()
             .min_by_key(|oldest| oldest.at.unix)
+    }
+
+    /// The oldest of that kind of which a push is left.
+    pub fn oldest_of(&mut self, kind: QueueKind) -> Option<Oldest> {
+        let WaitingKind {
+            accepted,
+            recovered,
+            ..
+        } = self.kind(kind);
+        let each = [accepted.first(), recovered.first()];
+        each.into_iter()
+            .flatten()
+            .min_by_key(|oldest| oldest.at.unix)
+    }
+}
+
+impl WaitingKind {
+    fn add(&mut self, accepted: &Arc<Accepted>) {
+        let at = accepted.at.unix;
+        let latest = self.latest.unwrap_or(at);
+        if at.saturating_add(RECOVERED) < latest {
+            self.recovered.add(accepted);
+        } else {
+            self.accepted.add(accepted);
+        }
+        self.latest = Some(latest.max(at));
     }
 }
 
@@ -109,7 +152,7 @@ fn is_alive(accepted: &Weak<Accepted>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::fixture::push_to;
+    use crate::push::fixture::{self, push_to};
 
     fn accepted_at(secs: u64) -> Push {
         let now = Moment::now();
@@ -149,13 +192,55 @@ mod tests {
     }
 
     #[test]
+    fn an_age_is_the_same_whatever_the_wall_clock_is_set_to() {
+        let at = Moment::now();
+        let oldest = Oldest {
+            first_id: PushId(1),
+            at,
+        };
+        for unix in [0, 5, 3600] {
+            let now = Moment {
+                monotonic: at.monotonic + Duration::from_secs(5),
+                unix: at.unix + Duration::from_secs(unix),
+                ..at
+            };
+            assert_eq!(oldest.age(now), Duration::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_oldest_and_what_was_scheduled_counts_from_its_time() {
+        let mut waiting = Waiting::default();
+        let now = Moment::now();
+        let bulk = fixture::bulk_pushes(1, 2, now);
+        let code = accepted_at(now.unix_secs() + 3);
+        waiting.add(&bulk);
+        waiting.add(std::slice::from_ref(&code));
+        let [first, second, none] = QueueKind::ALL.map(|kind| waiting.oldest_of(kind));
+        assert_eq!(first.map(|it| it.at), Some(code.accepted().at));
+        assert_eq!(
+            second.map(|it| (it.at, it.first_id)),
+            Some((now, PushId(1)))
+        );
+        assert_eq!((none, waiting.oldest()), (None, second));
+        let [due] = &fixture::scheduled_pushes(7, 1, now)[..] else {
+            panic!("one was made");
+        };
+        waiting.add(std::slice::from_ref(due));
+        let scheduled = waiting.oldest_of(QueueKind::Scheduled);
+        assert_eq!(scheduled.map(|it| it.first_id), Some(PushId(7)));
+        drop(bulk);
+        assert_eq!(waiting.oldest_of(QueueKind::Of(PushClass::Bulk)), None);
+    }
+
+    #[test]
     fn one_that_waits_for_long_does_not_keep_the_dead_behind_it() {
         let mut waiting = Waiting::default();
         let first = accepted_at(1000);
         waiting.add(std::slice::from_ref(&first));
         for _ in 0..10 * KEPT {
             waiting.add(&[accepted_at(1001)]);
-            assert!(waiting.accepted.row.len() <= KEPT);
+            assert!(waiting.transactional.accepted.row.len() <= KEPT);
         }
         assert_eq!(shown(&mut waiting), Some(1000));
     }

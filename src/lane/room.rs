@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::push::PushClass;
+use crate::push::{Push, PushClass};
 
 /// Our limit: one part in so many of a lane's room there is beyond it for transactional pushes
 /// alone, so that no campaign that has filled the queue turns them away.
@@ -19,7 +19,53 @@ pub const TRANSACTIONAL_SHARE: usize = 8;
 pub struct Room {
     callers: RoomShare,
     scheduled: RoomShare,
+    /// Of the callers' pushes that are there, those that let others go first.
+    bulk: AtomicUsize,
     left_behind: AtomicUsize,
+}
+
+/// A kind of pushes that a lane holds, of which each has a bound of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueKind {
+    /// Callers' pushes of one class.
+    Of(PushClass),
+    /// Those that were scheduled and are due, of whichever class.
+    Scheduled,
+}
+
+impl QueueKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::Of(PushClass::Transactional),
+        Self::Of(PushClass::Bulk),
+        Self::Scheduled,
+    ];
+
+    /// That of a push.
+    pub fn of(push: &Push) -> Self {
+        match push.envelope().earliest {
+            None => Self::Of(push.class()),
+            Some(_) => Self::Scheduled,
+        }
+    }
+
+    /// The word for it, where queues are shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Of(class) => class.word(),
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
+/// How full a lane is with pushes of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Pushes that are there: waiting, on the shelf or in flight.
+    pub pushes: usize,
+    /// Pushes that may be there beside those of other kinds: once there are as many, the next one
+    /// finds no room.
+    pub capacity: usize,
 }
 
 /// A part of a lane's room.
@@ -86,6 +132,7 @@ impl Room {
         Arc::new(Self {
             callers: RoomShare::new(capacity),
             scheduled: RoomShare::new(SCHEDULED_QUEUES),
+            bulk: AtomicUsize::new(0),
             left_behind: AtomicUsize::new(0),
         })
     }
@@ -117,6 +164,30 @@ impl Room {
         self.callers.outstanding().saturating_add(scheduled)
     }
 
+    /// How full it is with pushes of that kind.
+    pub fn occupancy(&self, kind: QueueKind) -> Occupancy {
+        let class = match kind {
+            QueueKind::Of(class) => class,
+            QueueKind::Scheduled => {
+                return Occupancy {
+                    pushes: self.scheduled.outstanding(),
+                    capacity: self.scheduled.capacity(),
+                };
+            }
+        };
+        // Each is read once, so that the two classes add up although others count meanwhile.
+        let outstanding = self.callers.outstanding();
+        let bulk = self.bulk.load(Ordering::Relaxed).min(outstanding);
+        let (pushes, others) = match class {
+            PushClass::Bulk => (bulk, outstanding - bulk),
+            PushClass::Transactional => (outstanding - bulk, bulk),
+        };
+        Occupancy {
+            pushes,
+            capacity: self.callers.limit(class).saturating_sub(others),
+        }
+    }
+
     /// Reserves room for so many pushes of any class, all or nothing.
     pub fn reserve(self: &Arc<Self>, pushes: usize) -> Option<Reservation> {
         self.reserve_for(PushClass::Bulk, pushes)
@@ -139,10 +210,16 @@ impl Room {
         is_scheduled: bool,
     ) -> Option<Reservation> {
         let reserved = self.share(is_scheduled).reserve(class, pushes);
-        reserved.then(|| Reservation {
-            room: Arc::clone(self),
-            is_scheduled,
-            pushes,
+        reserved.then(|| {
+            if !is_scheduled && class == PushClass::Bulk {
+                self.bulk.fetch_add(pushes, Ordering::Relaxed);
+            }
+            Reservation {
+                room: Arc::clone(self),
+                is_scheduled,
+                class,
+                pushes,
+            }
         })
     }
 
@@ -157,6 +234,14 @@ impl Room {
     /// So many pushes were settled that were not scheduled; their room is free again.
     pub fn settled(&self, pushes: usize) {
         self.callers.settled(pushes);
+    }
+
+    /// So many of those, or of what was reserved, were bulk ones.
+    pub fn settled_bulk(&self, pushes: usize) {
+        if pushes > 0 {
+            let before = self.bulk.fetch_sub(pushes, Ordering::Relaxed);
+            debug_assert!(before >= pushes, "settled more bulk pushes than there were");
+        }
     }
 
     /// One more push is settled unsent because the daemon ends.
@@ -180,6 +265,8 @@ pub const SCHEDULED_QUEUES: usize = 10_000;
 pub struct Reservation {
     room: Arc<Room>,
     is_scheduled: bool,
+    /// That of the pushes for which it was asked.
+    class: PushClass,
     pushes: usize,
 }
 
@@ -195,8 +282,11 @@ impl Reservation {
     }
 
     /// Leaves the room of one push to that push's settlement: it ends without being queued.
-    pub fn spend(&mut self) {
-        self.pushes = self.pushes.saturating_sub(1);
+    pub fn spend(&mut self, class: PushClass) {
+        if self.pushes > 0 {
+            self.pushes -= 1;
+            self.count(1, usize::from(class == PushClass::Bulk));
+        }
     }
 
     /// Takes the room for pushes that are settled without ever being queued.
@@ -204,12 +294,36 @@ impl Reservation {
         self.pushes = 0;
     }
 
-    /// Leaves room to so many pushes, which give it back by their settlements; to how many.
-    pub(super) fn take(&mut self, pushes: usize) -> usize {
-        debug_assert!(pushes <= self.pushes, "more pushes than were reserved");
-        let taken = pushes.min(self.pushes);
+    /// Leaves room to as many of the pushes as it has, which give it back by their settlements; to
+    /// how many.
+    pub(super) fn take(&mut self, pushes: &[Push]) -> usize {
+        debug_assert!(
+            pushes.len() <= self.pushes,
+            "more pushes than were reserved"
+        );
+        let taken = pushes.len().min(self.pushes);
         self.pushes -= taken;
+        let bulk = pushes.iter().take(taken);
+        let bulk = bulk.filter(|push| push.class() == PushClass::Bulk).count();
+        self.count(taken, bulk);
         taken
+    }
+
+    /// Of so many pushes that have their room now so many are bulk ones, whatever they were
+    /// reserved as.
+    fn count(&self, pushes: usize, bulk: usize) {
+        if self.is_scheduled {
+            return;
+        }
+        let counted = match self.class {
+            PushClass::Bulk => pushes,
+            PushClass::Transactional => 0,
+        };
+        if bulk >= counted {
+            self.room.bulk.fetch_add(bulk - counted, Ordering::Relaxed);
+        } else {
+            self.room.settled_bulk(counted - bulk);
+        }
     }
 }
 
@@ -217,6 +331,9 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if self.pushes > 0 {
             self.room.share(self.is_scheduled).settled(self.pushes);
+            if !self.is_scheduled && self.class == PushClass::Bulk {
+                self.room.settled_bulk(self.pushes);
+            }
         }
     }
 }
@@ -224,6 +341,8 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::Moment;
+    use crate::push::fixture::push_to;
 
     #[test]
     fn transactional_pushes_have_a_share_beyond_that_others_do_not_get() {
@@ -244,7 +363,8 @@ mod tests {
         let room = Room::new(3);
         let mut reserved = room.reserve(2).unwrap();
         assert!(room.reserve(2).is_none() && room.reserve(usize::MAX).is_none());
-        assert_eq!((reserved.take(1), reserved.pushes()), (1, 1));
+        let push = push_to("ab", Moment::now());
+        assert_eq!((reserved.take(&[push]), reserved.pushes()), (1, 1));
         drop(reserved);
         assert_eq!(room.outstanding(), 1, "that of the push which was queued");
 
@@ -270,5 +390,50 @@ mod tests {
         assert_eq!((room.outstanding(), room.scheduled().outstanding()), (3, 3));
         room.scheduled().settled(3);
         assert_eq!(room.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_kind_that_is_full_finds_no_room_and_one_that_is_not_does() {
+        let room = Room::new(16);
+        let shown = |class| {
+            let Occupancy { pushes, capacity } = room.occupancy(QueueKind::Of(class));
+            (pushes, capacity)
+        };
+        let (code, campaign) = (PushClass::Transactional, PushClass::Bulk);
+        assert_eq!((shown(code), shown(campaign)), ((0, 18), (0, 16)));
+        let codes = room.reserve_for(code, 4).unwrap();
+        assert_eq!((shown(code), shown(campaign)), ((4, 18), (0, 12)));
+        let many = room.reserve_for(campaign, 12).unwrap();
+        assert_eq!((shown(code), shown(campaign)), ((4, 6), (12, 12)));
+        assert!(room.reserve_for(campaign, 1).is_none());
+        let two = room.reserve_for(code, 2).unwrap();
+        assert_eq!((shown(code), shown(campaign)), ((6, 6), (12, 10)));
+        assert!(room.reserve_for(code, 1).is_none());
+        drop((codes, two));
+        assert_eq!((shown(code), shown(campaign)), ((0, 6), (12, 16)));
+        drop(many);
+        assert_eq!((shown(code), shown(campaign)), ((0, 18), (0, 16)));
+    }
+
+    #[test]
+    fn what_was_reserved_for_another_class_counts_as_what_it_is() {
+        let room = Room::new(16);
+        let bulk = || room.occupancy(QueueKind::Of(PushClass::Bulk)).pushes;
+        // So what comes out of the journal is reserved.
+        let mut recovered = room.reserve_for(PushClass::Transactional, 3).unwrap();
+        assert_eq!(bulk(), 0);
+        recovered.spend(PushClass::Bulk);
+        recovered.spend(PushClass::Transactional);
+        assert_eq!(bulk(), 1);
+        drop(recovered);
+        assert_eq!((room.outstanding(), bulk()), (2, 1));
+        room.settled(2);
+        room.settled_bulk(1);
+        assert_eq!((room.outstanding(), bulk()), (0, 0));
+        let mut any = room.reserve(2).unwrap();
+        assert_eq!(any.take(&[push_to("ab", Moment::now())]), 1);
+        assert_eq!(bulk(), 1, "that which nothing has taken yet");
+        drop(any);
+        assert_eq!((room.outstanding(), bulk()), (1, 0));
     }
 }

@@ -260,7 +260,7 @@ fn a_push_can_be_found_wherever_the_lane_has_it() {
 fn room_that_is_spent_is_given_back_by_the_settlement() {
     let lane = Lane::new(LaneId::IOS, 10, 1);
     let mut room = lane.room().reserve(3).unwrap();
-    room.spend();
+    room.spend(PushClass::Bulk);
     assert_eq!(room.pushes(), 2);
     drop(room);
     assert_eq!(lane.room().outstanding(), 1);

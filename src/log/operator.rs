@@ -10,6 +10,7 @@
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -23,6 +24,7 @@ use super::sink::Sink;
 use super::time_text::TimeText;
 use crate::count;
 use crate::moment::Moment;
+use crate::stats;
 
 /// Sends all that is said through the `log` facade from now on to `sink`; once per process.
 ///
@@ -52,6 +54,7 @@ pub fn always(level: Level, text: &str) {
 pub fn hear_panics() {
     let elsewhere = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
+        stats::PANICS.fetch_add(1, Ordering::Relaxed);
         if ::log::max_level() == LevelFilter::Off {
             elsewhere(panic);
         } else {

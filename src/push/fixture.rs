@@ -1,5 +1,6 @@
 //! Pushes of no particular kind.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::{
@@ -19,6 +20,18 @@ pub(crate) fn bulk_pushes(first_id: u64, count: usize, at: Moment) -> Vec<Push> 
     let tokens: Vec<_> = (0..count).map(|n| format!("{n:04x}")).collect();
     let envelope = Envelope {
         class: PushClass::Bulk,
+        ..Envelope::to(LaneId::IOS)
+    };
+    let tokens = tokens.iter().map(String::as_str).collect();
+    all_of(envelope, first_id, &tokens, at)
+}
+
+/// The same, which were to be sent at that time and no earlier.
+pub(crate) fn scheduled_pushes(first_id: u64, count: usize, at: Moment) -> Vec<Push> {
+    let tokens: Vec<_> = (0..count).map(|n| format!("{n:04x}")).collect();
+    let earliest = u32::try_from(at.unix_secs()).ok();
+    let envelope = Envelope {
+        earliest: earliest.and_then(NonZeroU32::new),
         ..Envelope::to(LaneId::IOS)
     };
     let tokens = tokens.iter().map(String::as_str).collect();

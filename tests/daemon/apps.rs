@@ -66,7 +66,7 @@ fn both(number: u64, more: &Value) -> Value {
 fn succeeded(daemon: &Daemon, lane: &str) -> u64 {
     // The name has slashes, which are no pointer's.
     let lane = lane.replace('/', "~1");
-    daemon.stat().number(&format!("/{lane}/push_success"))
+    daemon.stat().number(&format!("/lanes/{lane}/push_success"))
 }
 
 fn lanes(daemon: &Daemon) -> Value {
@@ -514,7 +514,7 @@ fn an_api_key_of_one_app_sees_and_moves_its_own_alone() {
     let stat = ask(&daemon, SHOP, "GET /stat/app", "", "").json();
     assert_eq!(stat["queue_usage"], 2, "{stat}");
     assert!(
-        stat.get("ios").is_none() && stat.get("shop/ios").is_some(),
+        stat["lanes"].get("ios").is_none() && stat["lanes"].get("shop/ios").is_some(),
         "{stat}"
     );
     assert_eq!(
@@ -538,6 +538,7 @@ fn an_api_key_of_one_app_sees_and_moves_its_own_alone() {
     assert_eq!(status(SHOP, "PUT /lanes/shop/ios/resume"), 200);
     for request in [
         "GET /config",
+        "GET /metrics",
         "PUT /config/pushers?max=1",
         "GET /stat/go",
         "GET /stat/runtime",

@@ -131,6 +131,7 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         ("GET", "/stat/app", "", "read"),
         ("GET", "/stat/go", "", "read"),
         ("GET", "/stat/runtime", "", "read"),
+        ("GET", "/metrics", "", "read"),
         ("GET", "/config", "", "read"),
         ("PUT", "/config/pushers?max=5", "", "operate"),
         ("PUT", "/lanes/ios/pause", "", "operate"),

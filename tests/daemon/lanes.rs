@@ -240,7 +240,7 @@ fn times(simulated: &Simulated, token: &str) -> Vec<Instant> {
 
 /// The state of a lane.
 fn state(daemon: &Daemon) -> Value {
-    daemon.request("GET", "/stat/app", b"").json()["ios"].take()
+    daemon.request("GET", "/stat/app", b"").json()["lanes"]["ios"].take()
 }
 
 fn await_times(simulated: &Simulated, token: &str, number: usize) -> Vec<Instant> {

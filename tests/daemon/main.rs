@@ -22,6 +22,7 @@ mod journal;
 mod lanes;
 mod life;
 mod main_job;
+mod metrics;
 mod nodes;
 mod promises;
 #[path = "../providers/mod.rs"]

@@ -223,6 +223,7 @@ fn what_is_secret_by_right_is_told_by_no_answer_of_the_api() {
         "/stat/go",
         "/stat/runtime",
         "/healthz",
+        "/metrics",
     ] {
         let reply = daemon.request("GET", target, b"");
         assert_eq!(reply.status, 200);

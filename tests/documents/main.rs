@@ -25,6 +25,7 @@ use sterna::cli::ExitCode;
 use sterna::config::{Allowed, InForce, Key, NumberDefault, all_keys};
 use sterna::provider::ValueSchema;
 use sterna::push::{Provider, TargetKind};
+use sterna::stats::Family;
 
 /// Compares what stands between `<!-- name -->` and `<!-- /name -->`; with `STERNA_WRITE_GOLDEN` in
 /// the environment it is written anew.
@@ -136,6 +137,22 @@ fn every_difference_from_gaurun_is_in_the_table() {
         }
     }
     check("gaurun-differences", &table);
+}
+
+#[test]
+fn every_family_of_metrics_is_in_the_table() {
+    let mut table = String::from("| Family | Kind | Meaning |\n|---|---|---|\n");
+    for row in Family::ALL.iter().map(|family| family.row()) {
+        let labels = row.labels.join(",");
+        let labels = if labels.is_empty() {
+            labels
+        } else {
+            format!("{{{labels}}}")
+        };
+        let (kind, help) = (row.kind.word(), cell(row.help));
+        writeln!(table, "| `{}{labels}` | {kind} | {help} |", row.name).unwrap();
+    }
+    check("metrics", &table);
 }
 
 #[test]

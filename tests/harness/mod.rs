@@ -23,6 +23,7 @@ pub(crate) mod disk;
 pub(crate) mod documents;
 pub(crate) mod http;
 pub(crate) mod lines;
+pub(crate) mod metrics;
 pub(crate) mod simulator;
 pub(crate) mod site;
 pub(crate) mod terminal;

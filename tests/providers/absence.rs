@@ -86,7 +86,7 @@ fn a_lane_that_gets_no_connection_or_no_access_token_is_unreachable_until_it_doe
         };
         let told = [
             (lane(&daemon, platform), public),
-            (stat[*platform].clone(), why),
+            (stat["lanes"][*platform].clone(), why),
         ];
         for (shown, why) in &told {
             assert!(
@@ -101,14 +101,14 @@ fn a_lane_that_gets_no_connection_or_no_access_token_is_unreachable_until_it_doe
             assert!(times[1] >= pushed, "{shown}");
             assert_eq!(shown["oldest"], first);
         }
-        assert_eq!(stat[*platform]["attempts"], 0);
+        assert_eq!(stat["lanes"][*platform]["attempts"], 0);
         if let Some(stopped) = stopped {
             let _simulated = stopped.start();
             daemon.wait_idle();
             assert_eq!(lane(&daemon, platform), json!({"state": "open"}));
             let stat = daemon.settle();
-            assert_eq!(stat.number(&format!("/{platform}/attempts")), 3);
-            assert_eq!(stat.number(&format!("/{platform}/retries")), 0);
+            assert_eq!(stat.number(&format!("/lanes/{platform}/attempts")), 3);
+            assert_eq!(stat.number(&format!("/lanes/{platform}/retries")), 0);
         }
         drop(simulated);
     });
@@ -247,7 +247,8 @@ fn what_waits_for_its_retry_over_a_restart_is_the_oldest_there_is() {
     let daemon = site.start();
     let body = json!({"notifications": [{"platform": 1, "message": "m", "token": [hex_token(1)]}]});
     let accepted = daemon.push(&body).accepted_ids();
-    let stat = |daemon: &Daemon| daemon.request("GET", "/stat/app", b"").json()["ios"].clone();
+    let stat =
+        |daemon: &Daemon| daemon.request("GET", "/stat/app", b"").json()["lanes"]["ios"].clone();
     wait_until("it to be tried", || {
         stat(&daemon)["attempts"].as_u64() > Some(0)
     });

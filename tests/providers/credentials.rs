@@ -58,7 +58,7 @@ fn check_held(token: &str, reason: &str, spoil: fn(Site) -> Site) {
     assert_eq!(daemon.stat().number("/queue_usage"), 1);
     let health = daemon.request("GET", "/healthz", b"").json();
     let stat = daemon.request("GET", "/stat/app", b"").json();
-    for shown in [&health["lanes"]["ios"], &stat["ios"]] {
+    for shown in [&health["lanes"]["ios"], &stat["lanes"]["ios"]] {
         assert_eq!(shown["state"], "held", "{shown}");
         assert_eq!(shown["reason"], reason, "{shown}");
     }
@@ -293,10 +293,10 @@ fn a_refusal_of_what_a_wrong_clock_has_signed_names_the_clock() {
         assert_eq!(daemon.push(&push).status, 200);
         let held = wait_for("the lane to be held", || {
             let stat = daemon.request("GET", "/stat/app", b"").json();
-            (stat["ios"]["state"] == "held").then_some(stat)
+            (stat["lanes"]["ios"]["state"] == "held").then_some(stat)
         });
-        assert_eq!(held["ios"]["reason"], *reason);
-        let text = held["ios"]["error"].as_str().unwrap();
+        assert_eq!(held["lanes"]["ios"]["reason"], *reason);
+        let text = held["lanes"]["ios"]["error"].as_str().unwrap();
         let named = format!("this machine's clock is {apart} the provider's; set it");
         assert!(text.contains(&named), "{text}");
         daemon.terminate();

@@ -147,7 +147,9 @@ fn a_subject_token_is_read_anew_and_one_that_is_too_old_is_waited_for() {
         // The token before it may be good for a moment yet.
         accepted.push(push(&daemon, 1 + accepted.len() as u64));
         let stat = daemon.request("GET", "/stat/app", b"").json();
-        let error = stat["android"]["error"].as_str().unwrap_or_default();
+        let error = stat["lanes"]["android"]["error"]
+            .as_str()
+            .unwrap_or_default();
         // Whoever asks for its health need not know what is wrong with our credentials.
         let health = daemon.request("GET", "/healthz", b"");
         assert!(
@@ -155,7 +157,7 @@ fn a_subject_token_is_read_anew_and_one_that_is_too_old_is_waited_for() {
             "{}",
             health.text()
         );
-        stat["android"]["state"] == "unreachable" && error.contains(old)
+        stat["lanes"]["android"]["state"] == "unreachable" && error.contains(old)
     });
     write_subject_token(&simulated, &site, 0);
     check_arrived(&simulated, &site, daemon, &accepted);
@@ -205,8 +207,10 @@ fn what_google_refuses_of_a_workload_holds_the_lane_and_is_mended_in_its_place()
         let accepted = [push(&daemon, 1)];
         wait_until("the lane to be held", || {
             let stat = daemon.request("GET", "/stat/app", b"").json();
-            let error = stat["android"]["error"].as_str().unwrap_or_default();
-            stat["android"]["state"] == "held" && error.contains(told)
+            let error = stat["lanes"]["android"]["error"]
+                .as_str()
+                .unwrap_or_default();
+            stat["lanes"]["android"]["state"] == "held" && error.contains(told)
         });
         assert!(
             site.operator_log().contains("external.json"),

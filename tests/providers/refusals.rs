@@ -182,7 +182,7 @@ fn a_refusal_that_most_pushes_meet_is_an_alarm_until_others_prevail_and_a_usual_
         let stat = daemon.request("GET", "/stat/app", b"").json();
         let of_lane = &health.json()["lanes"][platform];
         for part in ["alarm", "state"] {
-            assert_eq!(of_lane[part], stat[platform][part]);
+            assert_eq!(of_lane[part], stat["lanes"][platform][part]);
         }
         assert_eq!(of_lane["state"], "open");
         of_lane["alarm"].clone()

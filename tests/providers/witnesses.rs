@@ -68,12 +68,7 @@ impl Poison {
 
     fn state(&self, daemon: &Daemon, page: &str) -> Value {
         let shown = daemon.request("GET", page, b"").json();
-        let lanes = if page == "/healthz" {
-            &shown["lanes"]
-        } else {
-            &shown
-        };
-        lanes[self.lane].clone()
+        shown["lanes"][self.lane].clone()
     }
 
     /// Waits until that many were taken in all, and the lane sends on.
@@ -120,8 +115,8 @@ fn check(poison: &Poison) {
     poison.wait_held(&daemon, push);
     wait_until("each request to be counted, and what goes again", || {
         let stat = daemon.stat();
-        let [attempts, retries] =
-            ["attempts", "retries"].map(|key| stat.number(&format!("/{}/{key}", poison.lane)));
+        let [attempts, retries] = ["attempts", "retries"]
+            .map(|key| stat.number(&format!("/lanes/{}/{key}", poison.lane)));
         attempts == simulated.counts().received && retries == attempts - 300
     });
     let (status, reason) = (poison.status, poison.reason);
@@ -284,7 +279,8 @@ fn who_takes_out_what_a_held_lane_names_opens_it() {
         while !left.is_empty() {
             wait_until("the lane to be held", || lane()["state"] == "held");
             let named = lane()["push"].as_u64().unwrap();
-            let shown = daemon.request("GET", "/stat/app", b"").json()["android"]["push"].clone();
+            let shown =
+                daemon.request("GET", "/stat/app", b"").json()["lanes"]["android"]["push"].clone();
             assert_eq!(shown, named);
             if tokens[0] == tokens[1] && left.len() == 2 {
                 let told = format!("DELETE /push/{named} takes this one out");

@@ -135,9 +135,9 @@ fn a_new_credential_that_is_refused_costs_no_push() {
             lines.any(|line| line.contains(&again) && line.contains("refuses the new credential"))
         });
         let stat = daemon.request("GET", "/stat/app", b"").json();
-        assert_eq!(stat[lane]["state"], "open", "{stat}");
+        assert_eq!(stat["lanes"][lane]["state"], "open", "{stat}");
         for key in ["credential", "new_credential", "new_credential_reason"] {
-            assert!(stat[lane][key].is_string(), "{key}: {stat}");
+            assert!(stat["lanes"][lane][key].is_string(), "{key}: {stat}");
         }
         let accepted = load.end();
         daemon.settle();
@@ -249,7 +249,7 @@ fn an_old_key_that_the_file_names_serves_over_a_restart_until_it_is_removed() {
         "{told}"
     );
     let stat = daemon.request("GET", "/stat/app", b"").json();
-    let in_use = stat["ios"]["credential"].as_str().unwrap();
+    let in_use = stat["lanes"]["ios"]["credential"].as_str().unwrap();
     assert!(in_use.contains("STERNAKEY9"), "{stat}");
     check_same(&ids(&site.access_log(), "succeeded-push"), &accepted);
     assert!(site.error_log().is_empty());

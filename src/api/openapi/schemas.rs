@@ -225,6 +225,11 @@ pub(super) fn message() -> Value {
     })
 }
 
+/// What Prometheus scrapes.
+pub(super) fn metrics() -> Value {
+    json!({"type": "string"})
+}
+
 /// Whatever there is to show.
 pub(super) fn figures() -> Value {
     json!({"type": "object"})

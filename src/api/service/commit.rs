@@ -52,6 +52,11 @@ impl Service {
             let accepted = self.backlog.accept(&pushed, answer.as_ref());
             accepted.map_err(|refused| not_kept(&refused))?;
         }
+        for accepted in &pushed {
+            let (envelope, pushes) = (&accepted.envelope, accepted.parcel.count());
+            let stats = lanes.stats(envelope.lane);
+            stats.accepted(envelope.class, pushes.into());
+        }
         for (accepted, notification) in &disabled {
             self.lines.disabled(accepted, Note::of(notification));
         }

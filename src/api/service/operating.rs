@@ -7,7 +7,9 @@ use super::super::keyless::Keyless;
 use super::super::lane_state;
 use super::super::rights::Rights;
 use super::super::route::Order;
-use super::super::stat::{ByLane, LaneStat, LaneState, Pushers, ScheduledStat, Sending, StatApp};
+use super::super::stat::{
+    ByLane, ByPlatform, LaneStat, LaneState, Pushers, ScheduledStat, Sending, StatApp,
+};
 use super::super::state;
 use super::Service;
 use crate::backlog::{DISABLED, Purged, PushState, REMOVED};
@@ -47,20 +49,21 @@ impl Service {
                 settled: figures.into(),
                 state: lane.map(|running| lane_state::of(&running.lane)),
                 tries: lane.map(|_| figures.into()),
+                queue: lane.map(|running| lane_state::queues(&running.lane)),
                 credentials: lane.map(|running| lane_state::credentials(&running.route)),
                 scheduled: ScheduledStat::of(self.backlog.scheduled(id)),
             };
             (id, stat)
         };
+        let shown = lanes.known().filter(|lane| rights.reach(lane.app()));
+        let lanes = ByLane(shown.map(of_lane).collect());
         StatApp {
             queue_max,
             queue_usage,
             pusher_max: pushers.max,
             pusher_count: pushers.count,
-            lanes: ByLane({
-                let shown = lanes.known().filter(|lane| rights.reach(lane.app()));
-                shown.map(of_lane).collect()
-            }),
+            settled: ByPlatform::of(&lanes),
+            lanes,
         }
     }
 

@@ -173,12 +173,23 @@ fn statistics_are_told_to_anybody() {
         assert_eq!(
             got.body,
             "{\n \"queue_max\": 150,\n \"queue_usage\": 2,\n \"pusher_max\": 28,\n \
-             \"pusher_count\": 8,\n \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6,\n  \
-             \"state\": \"open\",\n  \"waiting_since\": SINCE,\n  \"oldest\": 1,\n  \
-             \"attempts\": 12,\n  \"retries\": 1,\n  \"credential\": \"a certificate\"\n },\n \
-             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0,\n  \
-             \"state\": \"open\",\n  \"attempts\": 12,\n  \"retries\": 1,\n  \
-             \"credential\": \"a certificate\"\n }\n}"
+             \"pusher_count\": 8,\n \
+             \"ios\": {\n  \"push_success\": 5,\n  \"push_error\": 6\n },\n \
+             \"android\": {\n  \"push_success\": 0,\n  \"push_error\": 0\n },\n \
+             \"lanes\": {\n  \"ios\": {\n   \"push_success\": 5,\n   \"push_error\": 6,\n   \
+             \"state\": \"open\",\n   \"waiting_since\": SINCE,\n   \"oldest\": 1,\n   \
+             \"attempts\": 12,\n   \"retries\": 1,\n   \"queue\": {\n    \
+             \"transactional\": {\n     \"pushes\": 2,\n     \"capacity\": 112,\n     \
+             \"oldest_seconds\": 0\n    },\n    \
+             \"bulk\": {\n     \"pushes\": 0,\n     \"capacity\": 98\n    },\n    \
+             \"scheduled\": {\n     \"pushes\": 0,\n     \"capacity\": 100\n    }\n   },\n   \
+             \"credential\": \"a certificate\"\n  },\n  \
+             \"android\": {\n   \"push_success\": 0,\n   \"push_error\": 0,\n   \
+             \"state\": \"open\",\n   \"attempts\": 12,\n   \"retries\": 1,\n   \"queue\": {\n    \
+             \"transactional\": {\n     \"pushes\": 0,\n     \"capacity\": 56\n    },\n    \
+             \"bulk\": {\n     \"pushes\": 0,\n     \"capacity\": 50\n    },\n    \
+             \"scheduled\": {\n     \"pushes\": 0,\n     \"capacity\": 50\n    }\n   },\n   \
+             \"credential\": \"a certificate\"\n  }\n }\n}"
                 .replace("SINCE", &since.to_string())
         );
         let got = web.ask(method, "/stat/go", "");

@@ -66,7 +66,7 @@ macro_rules! pages {
 }
 
 /// Every page: the commands in the order of their help, then the others.
-pub(super) static PAGES: [Page; 21] = pages![
+pub(super) static PAGES: [Page; 22] = pages![
     "sterna" 1,
     "sterna-serve" 1,
     "sterna-simulate" 1,
@@ -87,5 +87,6 @@ pub(super) static PAGES: [Page; 21] = pages![
     "sterna-gaurun" 7,
     "sterna-limits" 7,
     "sterna-logs" 7,
+    "sterna-metrics" 7,
     "sterna-service" 7,
 ];

@@ -158,9 +158,9 @@ impl<T: Transport> Desk<T> {
         if is_probe && is_of_other_topic(&ended.outcome) {
             // It may be the credential all the same: while that is refused, or doubted, no push
             // fails by it.
+            self.settler.count_attempt(&ended, true, now);
             let mut push = ended.push;
             stop::spare(&mut push);
-            self.settler.count_attempt(true);
             self.settler.note_tried(&push, None, now);
             self.end_probe(id, generation, ProbeEnd::Unanswered, now);
             self.lane.put_last(push);
@@ -182,9 +182,9 @@ impl<T: Transport> Desk<T> {
                 connection: ended.connection,
                 of_topic: answer.of_topic,
             };
+            self.settler.count_attempt(&ended, true, now);
             let mut push = ended.push;
             stop::spare(&mut push);
-            self.settler.count_attempt(true);
             self.settler.note_tried(&push, None, now);
             let suspect = Suspect {
                 push,
@@ -214,9 +214,9 @@ impl<T: Transport> Desk<T> {
             self.end_probe(id, generation, end, now);
         }
         if ended.is_spared && self.settler.resends_unknown() {
+            self.settler.count_attempt(&ended, true, now);
             let mut push = ended.push;
             stop::spare(&mut push);
-            self.settler.count_attempt(true);
             push.used_its_second_chance = false;
             push.maybe_sent = true;
             return Err(Some(push));

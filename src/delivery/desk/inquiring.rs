@@ -46,11 +46,12 @@ impl<T: Transport> Desk<T> {
         } else {
             let ended = &mut self.trays.ended;
             let cancel = |link: &mut Link<T>| link.cancel(id, now, ended);
-            let Some(mut push) = self.links.iter_mut().find_map(cancel) else {
+            let Some(cancelled) = self.links.iter_mut().find_map(cancel) else {
                 return false;
             };
+            self.settler.count_attempt(&cancelled, false, now);
+            let mut push = cancelled.push;
             self.trays.at_work = Some(push.clone());
-            self.settler.count_attempt(false);
             let settlement = purge::settlement_in_flight(&mut push);
             self.settler.settle(&push, settlement, now);
             if self.forget_probe(id) {

@@ -28,6 +28,8 @@ impl<T: Transport> Desk<T> {
         self.trays.ended.extend(lost.map(|push| Ended {
             push,
             outcome: Outcome::Unknown(why.into()),
+            // Nobody knows any more.
+            sent: now.monotonic,
             generation: self.following.generation,
             connection: ConnectionId::new(0),
             is_refused: false,

@@ -216,11 +216,11 @@ impl<T: Transport> Desk<T> {
         if maybe_sent && !self.settler.resends_unknown() {
             return Ok(ended);
         }
+        self.settler.count_attempt(&ended, true, now);
         let mut push = ended.push;
         stop::spare(&mut push);
         push.maybe_sent |= maybe_sent;
         push.refused_by = None;
-        self.settler.count_attempt(true);
         self.settler.note_tried(&push, None, now);
         Err(push)
     }

@@ -11,6 +11,9 @@ pub(super) const GOAWAY_SHOWN: usize = 200;
 /// Why a connection ends that has not answered a PING.
 pub(super) const SILENT: &str = "no answer to a PING";
 
+/// Why there is no answer to a push that was taken back.
+pub(super) const NOT_AWAITED: &str = "it was not waited for";
+
 /// What came of an answer behind its head.
 pub(super) enum RestOfAnswer {
     /// All of it.

@@ -1,7 +1,11 @@
 //! What a session gives back.
 
+use std::time::{Duration, Instant};
+
 use super::super::outcome::Outcome;
+use crate::moment::Moment;
 use crate::push::{ConnectionId, Push};
+use crate::stats::AttemptEnd;
 
 /// A push that a session is done with.
 #[derive(Debug)]
@@ -11,6 +15,8 @@ pub struct Ended {
     pub push: Push,
     /// What became of the attempt.
     pub outcome: Outcome,
+    /// When its request was handed to the connection.
+    pub sent: Instant,
     /// The number of the route that it was sent by.
     pub generation: u64,
     /// The connection that it was on.
@@ -25,4 +31,17 @@ pub struct Ended {
     pub was_early: bool,
     /// It went by a route that was tried, and was not the lane's.
     pub was_on_trial: bool,
+}
+
+impl Ended {
+    /// How the attempt has ended, and after what time; `None` if none was made.
+    pub fn attempt(&self, now: Moment) -> Option<(AttemptEnd, Duration)> {
+        let end = match &self.outcome {
+            Outcome::Answered(answer) => AttemptEnd::Status(answer.status),
+            Outcome::NotProcessed(_) => AttemptEnd::Refused,
+            Outcome::Unknown(_) => AttemptEnd::Unanswered,
+            Outcome::NotSent => return None,
+        };
+        Some((end, now.monotonic.saturating_duration_since(self.sent)))
+    }
 }

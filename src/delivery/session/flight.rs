@@ -1,5 +1,7 @@
 //! A push on its stream, and whom a connection's pushes went to.
 
+use std::time::Instant;
+
 use super::super::outcome::Outcome;
 use super::Ended;
 use crate::http2::Fields;
@@ -11,6 +13,8 @@ use crate::push::{ConnectionId, Push, PushId};
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) push: Push,
+    /// When its request was handed to the connection.
+    pub(super) sent: Instant,
     /// The credential that was sent with it.
     pub(super) credential_number: u32,
     pub(super) generation: u64,
@@ -25,6 +29,7 @@ impl Flight {
         Ended {
             push: self.push,
             outcome,
+            sent: self.sent,
             generation: self.generation,
             connection,
             is_refused,

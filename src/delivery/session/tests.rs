@@ -486,7 +486,7 @@ fn a_push_that_is_cancelled_is_given_back_and_nothing_more_is_heard_of_it() {
     wire.settle();
     let (http2, now, ended) = (&mut wire.client, wire.now, &mut wire.ended);
     let mut cancel = |id| wire.session.cancel(PushId(id), http2, now, ended);
-    assert_eq!(cancel(2).map(|push| push.id()), Some(PushId(2)));
+    assert_eq!(cancel(2).map(|it| it.push.id()), Some(PushId(2)));
     assert!(cancel(2).is_none() && cancel(3).is_none());
     assert_eq!(wire.session.in_flight(), 1);
     // RST_STREAM of the third stream with CANCEL, and nothing else.

@@ -84,6 +84,7 @@ fn ended(push: Push, outcome: Outcome) -> Ended {
     Ended {
         push,
         outcome,
+        sent: Instant::now(),
         generation: 0,
         connection: ConnectionId::new(1),
         is_refused: false,

@@ -54,7 +54,7 @@ impl Handler for Echo {
         Reply::message(200, &format!("{} {} {phase:?}", head.target, body.len()))
     }
 
-    fn answered(&self, reply: &Reply) {
+    fn answered(&self, _: Option<&Head>, reply: &Reply, _: Duration) {
         self.answered.lock().unwrap().push(reply.status);
     }
 }

@@ -88,8 +88,8 @@ impl World {
                 Some(due) => {
                     net.ledger.coverage.count(Kind::WaitResumed);
                     let due = due.min(policy::expires_at(push.accepted(), site.limits, moment));
+                    room.spend(push.class());
                     self.lane.retries().shelve(push, due);
-                    room.spend();
                 }
                 None => fresh.push(push),
             }

@@ -291,10 +291,11 @@ impl World {
             if let Some(journal) = &self.machine.journal {
                 journal.append_push(&push);
             }
+            let class = push.class();
             // Its notification may be so large that others of it took all its time.
             match settler.settle_if_expired(push, now) {
                 Some(push) => fresh.push(push),
-                None => reserved.spend(),
+                None => reserved.spend(class),
             }
         }
         let [access, error] = settler.unflushed();

@@ -505,7 +505,7 @@ pub(super) fn settled(web: &Web, id: u64, settlement: Settlement) {
         id: PushId(id),
         lane: LaneId::IOS,
         settlement,
-        at: std::time::Duration::from_secs(1),
+        at: Duration::from_secs(1),
     };
     let register = &web.host.register;
     register.enter(&mut vec![ended], Marks::default());

@@ -59,7 +59,7 @@ fn a_lane_is_paused_and_resumed_and_says_so() {
         let health = format!("{{\"message\":\"ok\",\"lanes\":{{\"ios\":{{{shown}}}}}}}\n");
         assert_eq!((got.status, got.body), (200, health));
         let stat = web.ask("GET", "/stat/app", "").body;
-        let shown = format!("\"push_error\": 6,\n  \"state\": \"{state}\",\n");
+        let shown = format!("\"push_error\": 6,\n   \"state\": \"{state}\",\n");
         assert!(stat.contains(&shown), "{stat}");
     }
     let got = web.ask("PUT", "/lanes/android/pause", "");
@@ -91,21 +91,24 @@ fn a_lane_that_is_held_is_no_reason_to_send_pushes_elsewhere() {
         settled: stat::Settled::default(),
         state: Some(held),
         tries: None,
+        queue: None,
         credentials: None,
         scheduled: None,
     };
+    let lanes = ByLane(vec![(LaneId::IOS, of_lane)]);
     let stat = stat::app(&StatApp {
         queue_max: 0,
         queue_usage: 0,
         pusher_max: 0,
         pusher_count: 0,
-        lanes: ByLane(vec![(LaneId::IOS, of_lane)]),
+        settled: stat::ByPlatform::of(&lanes),
+        lanes,
     });
     let stat = String::from_utf8(stat).unwrap();
-    let shown = "\"state\": \"held\",\n  \"since\": 1795000000,\n  \
-                 \"reason\": \"InvalidProviderToken\",\n  \"push\": 4711,\n  \
-                 \"error\": \"look into \\\"AuthKey.p8\\\"\",\n  \
-                 \"waiting_since\": 1794999999,\n  \"oldest\": 4700\n";
+    let shown = "\"state\": \"held\",\n   \"since\": 1795000000,\n   \
+                 \"reason\": \"InvalidProviderToken\",\n   \"push\": 4711,\n   \
+                 \"error\": \"look into \\\"AuthKey.p8\\\"\",\n   \
+                 \"waiting_since\": 1794999999,\n   \"oldest\": 4700\n";
     assert!(stat.contains(shown), "{stat}");
 }
 

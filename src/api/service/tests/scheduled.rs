@@ -25,7 +25,7 @@ fn what_is_scheduled_is_kept_and_not_queued_and_can_be_looked_at_and_cancelled()
     let ios = web.ios.clone().unwrap();
     assert_eq!((ios.tokens(), ios.outstanding()), (vec![], 0));
     let stat = web.ask("GET", "/stat/app", "").body;
-    let told = format!("\"scheduled\": 2,\n  \"next_scheduled\": {at}\n");
+    let told = format!("\"scheduled\": 2,\n   \"next_scheduled\": {at}\n");
     assert!(
         stat.contains(&told) && stat.contains("\"queue_usage\": 0"),
         "{stat}"

@@ -90,7 +90,7 @@ fn statuses_of_any(method: &str, path: &str) -> BTreeSet<u16> {
     given.insert(asked(&mut web, method, path, "Host: a\r\n", body));
     // Who sends no more than the begin of a request is not waited for.
     let timeouts = Timeouts {
-        head: std::time::Duration::from_millis(20),
+        head: Duration::from_millis(20),
         ..Timeouts::default()
     };
     let settings = Settings {

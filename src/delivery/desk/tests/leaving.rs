@@ -147,6 +147,7 @@ fn what_was_answered_by_then_ends_with_its_answer() {
     scene.desk.trays.ended.push(Ended {
         push,
         outcome: Outcome::Answered(apns::answer(head, b"", scene.now)),
+        sent: scene.now.monotonic,
         generation: 0,
         connection: ConnectionId::new(1),
         is_refused: false,

@@ -1,0 +1,195 @@
+//! `GET /metrics`: what is counted, for those who scrape it.
+//!
+//! One arm for each family of the table in [`stats`](crate::stats), so that none can be there
+//! without its samples. Each series is read as it is written.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::super::lane_state;
+use super::super::stat::Sending;
+use super::Service;
+use crate::delivery::running_lane::RunningLane;
+use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::http1::{FREE, More};
+use crate::lane::{Lanes, QueueKind};
+use crate::moment::Moment;
+use crate::push::PushClass;
+use crate::stats::{self, AttemptEnd, Exposition, Family, MetricsPage, Process};
+
+/// The page, in the format that a client likes best that says this in `Accept`.
+pub(super) fn page(service: &Service, accept: &[u8], more: &mut More<'_>) -> Reply {
+    let exposition = Exposition::accepted_by(accept);
+    let scrape = Scrape {
+        service,
+        lanes: service.lanes.get(),
+        process: Process::read_all(),
+        now: Moment::now(),
+    };
+    let mut page = MetricsPage::new(exposition, FREE, more);
+    for family in Family::ALL {
+        page.begin(*family);
+        scrape.put(*family, &mut page);
+    }
+    match page.end() {
+        Some(body) => Reply::new(200, exposition.content_type(), body),
+        None => Reply::message(503, NO_ROOM).with_retry_after(RETRY_AFTER_SECS),
+    }
+}
+
+const NO_ROOM: &str = "too many large answers at once: /metrics has no room now";
+
+/// What a page is made of.
+struct Scrape<'s> {
+    service: &'s Service,
+    lanes: Arc<Lanes<RunningLane>>,
+    process: Process,
+    now: Moment,
+}
+
+impl Scrape<'_> {
+    /// Those that are served, each with its name: the series of a lane come and go with it.
+    fn lanes(&self) -> impl Iterator<Item = (&'static str, &RunningLane)> {
+        let lanes = self.lanes.known();
+        lanes.filter_map(|id| Some((id.name(), &**self.lanes.get(id)?)))
+    }
+
+    fn put(&self, family: Family, page: &mut MetricsPage<'_>) {
+        match family {
+            Family::Requests => self.requests(page),
+            Family::RequestDuration => {
+                page.histogram(&[], &self.service.stats.duration().figures());
+            }
+            Family::Accepted => self.accepted(page),
+            Family::Settled => self.settled(page),
+            Family::PushDuration => {
+                for (name, running) in self.lanes() {
+                    let duration = running.lane.stats().push_duration();
+                    page.histogram(&[name], &duration.figures());
+                }
+            }
+            Family::Attempts => self.attempts(page, |running| running.lane.stats().attempts()),
+            Family::AttemptDuration => {
+                for (name, running) in self.lanes() {
+                    let duration = running.lane.stats().attempt_duration();
+                    page.histogram(&[name], &duration.figures());
+                }
+            }
+            Family::Retries => self.attempts(page, |running| running.lane.stats().retries()),
+            Family::DeadTokens => {
+                for (name, running) in self.lanes() {
+                    for (reason, count) in running.lane.stats().dead_tokens() {
+                        page.sample(&[name, reason], count);
+                    }
+                }
+            }
+            Family::Queue | Family::QueueCapacity | Family::QueueOldest => {
+                self.queues(family, page);
+            }
+            Family::InFlight => {
+                let figures = self.lanes.figures();
+                page.sample(&[], figures.map(|lane| lane.in_flight).sum::<u64>());
+            }
+            Family::LaneState => self.states(page),
+            Family::Panics => page.sample(&[], stats::PANICS.load(Ordering::Relaxed)),
+            Family::BuildInfo => page.sample(&[env!("CARGO_PKG_VERSION")], 1),
+            Family::ProcessCpu
+            | Family::ProcessResident
+            | Family::ProcessVirtual
+            | Family::ProcessStart
+            | Family::ProcessOpenFiles
+            | Family::ProcessMaxFiles
+            | Family::ProcessThreads => self.process(family, page),
+        }
+    }
+
+    fn requests(&self, page: &mut MetricsPage<'_>) {
+        for ((path, status), count) in self.service.stats.requests() {
+            let status = match status {
+                0 => stats::OTHER.to_owned(),
+                status => status.to_string(),
+            };
+            page.sample(&[path, &status], count);
+        }
+    }
+
+    fn accepted(&self, page: &mut MetricsPage<'_>) {
+        for (name, running) in self.lanes() {
+            for class in PushClass::ALL {
+                let accepted = running.lane.stats().accepted_of(class);
+                page.sample(&[name, class.word()], accepted);
+            }
+        }
+    }
+
+    fn settled(&self, page: &mut MetricsPage<'_>) {
+        for (name, running) in self.lanes() {
+            for ((end, reason), count) in running.lane.stats().settled() {
+                page.sample(&[name, end.word(), reason], count);
+            }
+        }
+    }
+
+    fn attempts<'l, I: Iterator<Item = (AttemptEnd, u64)> + 'l>(
+        &'l self,
+        page: &mut MetricsPage<'_>,
+        of: impl Fn(&'l RunningLane) -> I,
+    ) {
+        for (name, running) in self.lanes() {
+            for (end, count) in of(running) {
+                page.sample(&[name, &end.label()], count);
+            }
+        }
+    }
+
+    fn queues(&self, family: Family, page: &mut MetricsPage<'_>) {
+        for (name, running) in self.lanes() {
+            for kind in QueueKind::ALL {
+                let labels = [name, kind.word()];
+                let occupancy = running.lane.room().occupancy(kind);
+                match family {
+                    Family::Queue => page.sample(&labels, occupancy.pushes),
+                    Family::QueueCapacity => page.sample(&labels, occupancy.capacity),
+                    _ => {
+                        let oldest = running.lane.oldest_waits(kind, self.now);
+                        page.sample(&labels, oldest.unwrap_or_default().as_secs_f64());
+                    }
+                }
+            }
+        }
+    }
+
+    fn states(&self, page: &mut MetricsPage<'_>) {
+        for (name, running) in self.lanes() {
+            let state = lane_state::of(&running.lane).state;
+            for other in Sending::ALL {
+                page.sample(&[name, other.word()], u8::from(other == state));
+            }
+        }
+    }
+
+    /// What the system does not tell has no sample.
+    fn process(&self, family: Family, page: &mut MetricsPage<'_>) {
+        let process = &self.process;
+        let figure = match family {
+            Family::ProcessCpu => process.cpu_time.map(|time| time.as_secs_f64()),
+            Family::ProcessStart => process.started.map(|time| time.as_secs_f64()),
+            family => {
+                let number = match family {
+                    Family::ProcessResident => process.resident_bytes,
+                    Family::ProcessVirtual => process.virtual_bytes,
+                    Family::ProcessOpenFiles => process.open_files,
+                    Family::ProcessMaxFiles => process.most_files,
+                    _ => process.threads,
+                };
+                if let Some(number) = number {
+                    page.sample(&[], number);
+                }
+                return;
+            }
+        };
+        if let Some(figure) = figure {
+            page.sample(&[], figure);
+        }
+    }
+}
