@@ -538,6 +538,11 @@ impl Lane {
         self.outage.look(waits, self.holding.is_held(), now)
     }
 
+    /// Whether the last attempt showed its provider out of order or out of reach, and pushes wait.
+    pub fn takes_nothing(&self) -> bool {
+        self.outage.is_known() && self.room.outstanding() > 0
+    }
+
     /// The lane's provider, if that cannot be reached although pushes wait.
     pub fn unreachable(&self) -> Option<Unreachable> {
         let waits = self.room.outstanding() > 0;

@@ -191,7 +191,7 @@ fn the_series_of_a_lane_come_and_go_with_it() {
         page.series.keys().filter(of_it).count()
     };
     let fresh = shop(&Metrics::scrape(&daemon));
-    assert_eq!(fresh, 50, "as sterna-metrics(7) says");
+    assert_eq!(fresh, 51, "as sterna-metrics(7) says");
     let push = json!({"platform": 1, "token": [hex_token(1)], "message": "m", "app": "shop"});
     assert_eq!(daemon.push(&json!({"notifications": [push]})).status, 200);
     daemon.wait_idle();

@@ -37,6 +37,9 @@ pub(super) fn page(service: &Service, accept: &[u8], more: &mut More<'_>) -> Rep
     }
 }
 
+/// A lane that sends, and whose provider takes nothing of it: `failing_since` says so elsewhere.
+const FAILING: &str = "failing";
+
 const NO_ROOM: &str = "too many large answers at once: /metrics has no room now";
 
 /// What a page is made of.
@@ -162,9 +165,12 @@ impl Scrape<'_> {
     fn states(&self, page: &mut MetricsPage<'_>) {
         for (name, running) in self.lanes() {
             let state = lane_state::of(&running.lane).state;
+            let is_failing = state == Sending::Open && running.lane.takes_nothing();
             for other in Sending::ALL {
-                page.sample(&[name, other.word()], u8::from(other == state));
+                let is_it = other == state && !is_failing;
+                page.sample(&[name, other.word()], u8::from(is_it));
             }
+            page.sample(&[name, FAILING], u8::from(is_failing));
         }
     }
 
