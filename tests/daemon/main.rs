@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod alerts;
 mod answers;
 mod apps;
 mod callers;

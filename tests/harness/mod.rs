@@ -24,6 +24,7 @@ pub(crate) mod documents;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod metrics;
+pub(crate) mod prometheus;
 pub(crate) mod simulator;
 pub(crate) mod site;
 pub(crate) mod terminal;
