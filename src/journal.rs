@@ -120,7 +120,7 @@ use self::batch::Group;
 use self::catalogue::SharedCatalogue;
 use self::flusher::Flusher;
 use self::inbox::{Contents, Inbox};
-use self::reply::{Awaited, NoWord, Reply};
+use self::reply::{AwaitedReply, NoWord, Reply};
 use self::store::Store;
 
 use crate::heartbeat::Heartbeat;
@@ -247,7 +247,7 @@ impl Journal {
         self.outcome(&kept)
     }
 
-    fn outcome(&self, kept: &Awaited) -> Result<(), Refused> {
+    fn outcome(&self, kept: &AwaitedReply) -> Result<(), Refused> {
         kept.wait().unwrap_or_else(|| Err(self.no_word()))
     }
 

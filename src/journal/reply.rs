@@ -12,28 +12,28 @@ use super::error::Refused;
 use crate::moment;
 
 /// What is said: that it is kept, or why it is not.
-pub(super) type Word = Result<(), Refused>;
+pub(super) type KeptWord = Result<(), Refused>;
 
 /// The flusher's end: told when something is kept, or is not. One that is dropped untold says that
 /// there will be no word.
 #[derive(Debug)]
-pub(super) struct Reply(Arc<Slot>);
+pub(super) struct Reply(Arc<ReplySlot>);
 
 /// The end of who waits.
 #[derive(Debug)]
-pub(super) struct Awaited(Arc<Slot>);
+pub(super) struct AwaitedReply(Arc<ReplySlot>);
 
 #[derive(Debug, Default)]
-struct Slot {
-    said: Mutex<Said>,
+struct ReplySlot {
+    said: Mutex<SaidReply>,
     bell: Condvar,
 }
 
 #[derive(Debug, Default)]
-enum Said {
+enum SaidReply {
     #[default]
     NothingYet,
-    Word(Word),
+    Told(KeptWord),
     Never,
 }
 
@@ -47,29 +47,29 @@ pub(super) enum NoWord {
 }
 
 /// Both ends of a reply.
-pub(super) fn pair() -> (Reply, Awaited) {
-    let slot = Arc::new(Slot::default());
-    (Reply(Arc::clone(&slot)), Awaited(slot))
+pub(super) fn pair() -> (Reply, AwaitedReply) {
+    let slot = Arc::new(ReplySlot::default());
+    (Reply(Arc::clone(&slot)), AwaitedReply(slot))
 }
 
 impl Reply {
     /// Says the word; it is forgotten if nobody waits any longer.
-    pub(super) fn send(self, word: Word) {
-        self.0.say(Said::Word(word));
+    pub(super) fn send(self, word: KeptWord) {
+        self.0.say(SaidReply::Told(word));
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.0.say(Said::Never);
+        self.0.say(SaidReply::Never);
     }
 }
 
-impl Slot {
+impl ReplySlot {
     /// The first that is said counts.
-    fn say(&self, what: Said) {
+    fn say(&self, what: SaidReply) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*said, Said::NothingYet) {
+        if matches!(*said, SaidReply::NothingYet) {
             *said = what;
             drop(said);
             self.bell.notify_one();
@@ -77,28 +77,28 @@ impl Slot {
     }
 }
 
-impl Said {
+impl SaidReply {
     fn is_awaited(&mut self) -> bool {
         matches!(self, Self::NothingYet)
     }
 
     /// Takes the word, after which there is none.
-    fn take(&mut self) -> Result<Word, NoWord> {
+    fn take(&mut self) -> Result<KeptWord, NoWord> {
         match self {
             Self::NothingYet => Err(NoWord::Late),
-            Self::Word(_) | Self::Never => match mem::replace(self, Self::Never) {
-                Self::Word(word) => Ok(word),
+            Self::Told(_) | Self::Never => match mem::replace(self, Self::Never) {
+                Self::Told(word) => Ok(word),
                 Self::NothingYet | Self::Never => Err(NoWord::Never),
             },
         }
     }
 }
 
-impl Awaited {
+impl AwaitedReply {
     /// Waits for the word, however long it takes; `None` if there will be none.
-    pub(super) fn wait(&self) -> Option<Word> {
+    pub(super) fn wait(&self) -> Option<KeptWord> {
         let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = self.0.bell.wait_while(said, Said::is_awaited);
+        let said = self.0.bell.wait_while(said, SaidReply::is_awaited);
         said.unwrap_or_else(PoisonError::into_inner).take().ok()
     }
 
@@ -107,9 +107,9 @@ impl Awaited {
     /// # Errors
     ///
     /// If there is none.
-    pub(super) fn wait_within(&self, within: Duration) -> Result<Word, NoWord> {
+    pub(super) fn wait_within(&self, within: Duration) -> Result<KeptWord, NoWord> {
         let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        moment::wait_while(&self.0.bell, said, within, Said::is_awaited).take()
+        moment::wait_while(&self.0.bell, said, within, SaidReply::is_awaited).take()
     }
 }
 
