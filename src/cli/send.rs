@@ -45,7 +45,13 @@ fn send(asked: &SendPushes) -> Result<ExitCode, ExitCode> {
     let record_path = file.map(|file| record_path(asked, file));
     let (record, earlier) = match &record_path {
         Some(path) => open_record(path).map(|(record, earlier)| (Some(record), earlier))?,
-        None => (None, EarlierRun::default()),
+        None => (
+            None,
+            EarlierRun {
+                run: unique()?,
+                ..EarlierRun::default()
+            },
+        ),
     };
     let signals = Signals::listen().map_err(|error| {
         report(format_args!("no signals can be heard: {error}"));
@@ -63,11 +69,6 @@ fn send(asked: &SendPushes) -> Result<ExitCode, ExitCode> {
         source,
         record,
         earlier,
-        prefix: if file.is_some() {
-            String::new()
-        } else {
-            unique()?
-        },
         in_doubt: asked.in_doubt,
         news,
         stop,
@@ -119,7 +120,7 @@ fn record_path(asked: &SendPushes, file: &Path) -> PathBuf {
 }
 
 fn open_record(path: &Path) -> Result<(SendRecord, EarlierRun), ExitCode> {
-    SendRecord::open(path).map_err(|error| {
+    SendRecord::open(path, &unique()?).map_err(|error| {
         let shown = path.display();
         match error {
             RecordError::InUse => {
@@ -150,7 +151,7 @@ fn unique() -> Result<String, ExitCode> {
         report("the system gives no random numbers");
         ExitCode::Io
     })?;
-    Ok(format!("{:032x}-", u128::from_le_bytes(bytes)))
+    Ok(format!("{:032x}", u128::from_le_bytes(bytes)))
 }
 
 /// Says what became of all; how the process ends for it.
@@ -311,7 +312,7 @@ fn in_words(seconds: u64) -> String {
     }
 }
 
-/// Our limit: how long the daemon may take for an answer; it syncs its journal first.
+/// Our limit: how long a daemon may take for an answer; it syncs its journal first.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For how long pushes of the command line are followed.

@@ -7,111 +7,21 @@
 )]
 
 mod api_stub;
+mod shop;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::io::Write as _;
 
 use jiff::Timestamp;
 
 use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
-use crate::harness::site::{Site, closed_port, read_text, run, sterna};
+use crate::harness::site::{Site, closed_port};
 use crate::harness::terminal::Terminal;
 use crate::harness::{each, hex_token, wait_until};
 use crate::stat::url;
 use api_stub::{ApiStub, Treatment};
-
-/// Files of a test, and the command beside them.
-struct Shop {
-    directory: tempfile::TempDir,
-    url: String,
-}
-
-impl Shop {
-    fn before(url: &str) -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            url: url.to_owned(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        read_text(&self.path(name))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = sterna();
-        command.args(["send", "--url", &self.url]).args(arguments);
-        command.current_dir(self.directory.path());
-        command
-    }
-
-    fn send(&self, arguments: &[&str]) -> Output {
-        run(self.command(arguments))
-    }
-
-    /// Starts it, its outputs going to the files `out` and `err`.
-    fn start(&self, arguments: &[&str]) -> Daemon {
-        let mut command = self.command(arguments);
-        command
-            .stdout(File::create(self.path("out")).unwrap())
-            .stderr(File::create(self.path("err")).unwrap());
-        Daemon::spawn(command)
-    }
-
-    fn wait_for_told(&self, told: &str) {
-        wait_until(told, || self.read("err").contains(told));
-    }
-
-    /// Rows of the devices of these numbers, with a name each.
-    fn write_devices(&self, name: &str, numbers: impl IntoIterator<Item = u64>) {
-        let mut rows = BufWriter::new(File::create(self.path(name)).unwrap());
-        rows.write_all(b"token,name\r\n").unwrap();
-        for number in numbers {
-            write!(rows, "{},\"no. {number}\"\r\n", hex_token(number)).unwrap();
-        }
-        rows.flush().unwrap();
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A text whose blanks are one between words.
-fn squeezed(text: &str) -> String {
-    let lines = text.lines().map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        words.join(" ") + "\n"
-    });
-    lines.collect()
-}
-
-#[track_caller]
-fn check(output: &Output, code: i32, printed: &[&str], told: &[&str]) {
-    let (out, err) = (squeezed(&stdout(output)), stderr(output));
-    assert_eq!(output.status.code(), Some(code), "{out}{err}");
-    for part in printed {
-        assert!(out.contains(part), "{part}: {out}{err}");
-    }
-    for part in told {
-        assert!(err.contains(part), "{part}: {out}{err}");
-    }
-}
+use shop::{Shop, check, squeezed, stderr, stdout};
 
 const ALIKE: &str = r#"{"platform":"ios","token":"{token}","message":"Hi"}"#;
 const BY_NAME: &str = r#"{"platform":"ios","token":"{token}","message":"Hi {name}"}"#;
@@ -233,6 +143,48 @@ fn a_file_goes_out_once_over_a_full_queue_a_stop_and_a_kill() {
     );
     fs::remove_file(shop.path("devices.csv.sent")).unwrap();
     check(&shop.send(&CSV), 0, &["accepted 1 push"], &[]);
+    // What has another record is another thing to send, however alike it is.
+    fs::remove_file(shop.path("devices.csv.sent")).unwrap();
+    check(&shop.send(&CSV), 0, &["accepted 1 push"], &[]);
+    daemon.wait_idle();
+    assert_eq!(simulated.received()[&hex_token(5000)], 2);
+}
+
+#[test]
+fn a_request_that_is_too_large_goes_out_in_parts() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.queues", 400);
+    let daemon = site.start();
+    let shop = Shop::before(&url(&daemon));
+    shop.write("template.json", ALIKE);
+    shop.write_devices("devices.csv", 0..1000);
+    check(&shop.send(&CSV), 0, &["accepted 1,000 pushes"], &[]);
+    daemon.wait_idle();
+    let received = simulated.received();
+    assert_eq!(received.len(), 1000);
+    assert!(received.values().all(|times| *times == 1));
+    // One that is too large by itself is refused alone.
+    let tokens: Vec<String> = (0..1000).map(hex_token).collect();
+    let huge = serde_json::json!({"platform": 1, "token": tokens, "message": "m"});
+    let good = serde_json::json!({"platform": 1, "token": [hex_token(1000)], "message": "m"});
+    shop.write("lines.jsonl", format!("{huge}\n{good}\n"));
+    let output = shop.send(&["--file", "lines.jsonl"]);
+    let printed = ["accepted 1 push", "rejected 1"];
+    let told = "lines.jsonl:1: number of ios pushes(1000) over what";
+    check(&output, 65, &printed, &[told]);
+}
+
+#[test]
+fn following_ends_when_it_is_told_to() {
+    let site = Site::unreachable();
+    let daemon = site.start();
+    let shop = Shop::before(&url(&daemon));
+    let following = shop.start(&["--ios", "ab12", "--message", "Hi", "--wait", "1h"]);
+    wait_until("the push", || shop.read("out").contains("accepted"));
+    following.signal("INT");
+    assert_eq!(following.wait(), 0);
+    let out = squeezed(&shop.read("out"));
+    assert_eq!(out, "accepted 1 push\n1 not settled yet\n");
 }
 
 #[test]
@@ -272,6 +224,8 @@ fn a_million_device_tokens_take_seconds_and_little_memory_and_go_out_once() {
 fn what_is_in_doubt_is_sent_with_its_key_or_not_by_itself() {
     let stub = ApiStub::start(|number| match number {
         1 => Treatment::Hold,
+        // What comes behind what is in doubt is in none.
+        2 => Treatment::Later,
         _ => Treatment::Answer,
     });
     let shop = Shop::before(&stub.url);
@@ -302,8 +256,8 @@ fn what_is_in_doubt_is_sent_with_its_key_or_not_by_itself() {
     let in_doubt = |what| [&CSV[..], &["--in-doubt", what]].concat();
     let output = shop.send(&in_doubt("skip"));
     let printed = ["accepted 150 pushes", "skipped 100 in doubt"];
-    check(&output, 65, &printed, &[]);
-    assert_eq!(stub.taken().keys.len(), 3);
+    check(&output, 65, &printed, &["503: ios queue is full"]);
+    assert_eq!(stub.taken().keys.len(), 4);
 
     shop.write("devices.csv.sent", &old);
     let output = shop.send(&in_doubt("send"));
@@ -388,7 +342,7 @@ fn lines_with_something_wrong_are_told_and_cost_no_other() {
             "lines.jsonl:3: it is no JSON object",
             "lines.jsonl:4: it is no JSON object",
             "lines.jsonl:5: it is not UTF-8",
-            "lines.jsonl:6: Request-body is malformed: an integer was expected",
+            "lines.jsonl:6: Request-body is malformed: badge: an integer was expected",
             "lines.jsonl:7: the line is too long",
             "lines.jsonl:8: the device token has a character",
             "lines.jsonl:9: empty message",
@@ -421,6 +375,16 @@ fn lines_with_something_wrong_are_told_and_cost_no_other() {
     let notes = simulated.notes();
     let last = notes.iter().find(|note| note.device_token == hex_token(7));
     assert!(last.unwrap().body.contains(r#""Hi say \"{hi}\"""#));
+    // Columns are texts: a template that makes a number of one is wrong for every row.
+    fs::remove_file(shop.path("devices.csv.sent")).unwrap();
+    shop.write_devices("devices.csv", 10..12);
+    let badge = BY_NAME.replace("\"message\"", "\"badge\":\"{name}\",\"message\"");
+    shop.write("template.json", badge);
+    let told = "makes it malformed, and nothing was sent: badge: an integer was expected\n";
+    check(&shop.send(&CSV), 65, &["accepted 0 pushes"], &[told]);
+    assert!(!shop.read("devices.csv.sent").contains("no. 1"));
+    shop.write("template.json", BY_NAME);
+    check(&shop.send(&CSV), 0, &["accepted 2 pushes"], &[]);
     let many = "x\n".repeat(30);
     shop.write("many.jsonl", many);
     let output = shop.send(&["--file", "many.jsonl"]);

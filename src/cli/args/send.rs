@@ -49,10 +49,16 @@ pub(crate) struct SendPushes {
     #[arg(long, value_name = "FILE", requires = "csv")]
     pub(crate) template: Option<PathBuf>,
     /// Where it is kept how far the file is sent [default: FILE.sent]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ios", "android"])]
     pub(crate) record: Option<PathBuf>,
     /// What becomes of a batch that may have been sent before: send, skip
-    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        hide_possible_values = true,
+        conflicts_with_all = ["ios", "android"],
+    )]
     pub(crate) in_doubt: Option<InDoubt>,
     /// Notifications in a request at most
     #[arg(long, value_name = "N", default_value = "100")]

@@ -65,8 +65,6 @@ pub(super) struct Courier {
     pub(super) record: Option<SendRecord>,
     /// What an earlier run has left there.
     pub(super) earlier: EarlierRun,
-    /// Before the keys.
-    pub(super) prefix: String,
     /// What becomes of what may have been sent.
     pub(super) in_doubt: Option<InDoubt>,
     /// What it says.
@@ -112,22 +110,14 @@ impl Courier {
     }
 
     fn go(&mut self, run: &mut CourierRun) -> Result<(), Left> {
+        let in_doubt = usize::from(self.earlier.in_doubt.is_some());
+        let sent = (self.earlier.answered.len() + in_doubt) as u64;
         let mut number = 0;
-        while let Some(mut batch) = self.next_batch(run)? {
+        while let Some(batch) = self.next_batch(run)? {
             let key = self.key(number, &batch.body());
             if !self.is_answered(number, &key, &batch)? {
                 let doubt = self.doubt_about(number, &key, &batch)?;
-                match doubt {
-                    Some(since) if self.is_to_be_skipped(number, &batch, since)? => {
-                        let skipped = SendTally {
-                            skipped: batch.items() as u64,
-                            ..SendTally::default()
-                        };
-                        self.note(|record| record.answered(number, &skipped))?;
-                        run.tally.add(&skipped);
-                    }
-                    _ => self.deliver(number, &key, &mut batch, run)?,
-                }
+                self.deliver(number, &key, batch, doubt, run)?;
             }
             number += 1;
             self.tell(CourierNews::Progress {
@@ -135,8 +125,7 @@ impl Courier {
                 accepted: run.tally.accepted,
             });
         }
-        let sent = self.earlier.answered.len() + usize::from(self.earlier.in_doubt.is_some());
-        if number < sent as u64 {
+        if number < sent {
             return Err(self.changed("is shorter"));
         }
         run.ended_before = self.earlier.ended;
@@ -148,16 +137,23 @@ impl Courier {
     }
 
     fn next_batch(&mut self, run: &mut CourierRun) -> Result<Option<PushBatch>, Left> {
-        let (news, mut unusable) = (&self.news, 0);
+        let (news, stop, mut unusable) = (&self.news, &self.stop, 0);
         let next = self.source.next_batch(|bad| {
             unusable += 1;
             let BadRecord { line, why } = bad;
             let why = why.to_owned();
             // Nobody is left to hear of it after a second signal.
             let _heard = news.send(CourierNews::BadLine { line, why });
+            stop.try_recv() != Err(TryRecvError::Disconnected)
         });
         run.tally.unusable += unusable;
-        next.map_err(|error| (format!("{}: {error}", self.name), ExitCode::Io))
+        next.map_err(|error| {
+            if self.is_stopped() {
+                self.stopped()
+            } else {
+                (format!("{}: {error}", self.name), ExitCode::Io)
+            }
+        })
     }
 
     /// Whether an earlier run has had the answer to a batch.
@@ -182,34 +178,20 @@ impl Courier {
         (text, ExitCode::Data)
     }
 
-    /// Since when it is not known of a batch whether it was taken, in Unix seconds.
-    fn doubt_about(&self, number: u64, key: &str, batch: &PushBatch) -> Result<Option<u64>, Left> {
-        let is_next = number == self.earlier.answered.len() as u64;
-        match self.earlier.in_doubt.as_ref().filter(|_| is_next) {
-            None => Ok(None),
-            Some((known, since)) if known == key => Ok(Some(*since)),
-            Some(_) => Err(self.changed(&lines(batch, "is another at"))),
-        }
-    }
-
-    /// What becomes of a batch that was sent, and of which no answer came.
-    fn is_to_be_skipped(
+    /// Since when it is not known of a batch whether an earlier run's request was taken.
+    fn doubt_about(
         &mut self,
         number: u64,
+        key: &str,
         batch: &PushBatch,
-        since: u64,
-    ) -> Result<bool, Left> {
-        if !is_forgotten(since) {
-            return Ok(false);
+    ) -> Result<Option<SendDoubt>, Left> {
+        if number != self.earlier.answered.len() as u64 {
+            return Ok(None);
         }
-        match self.in_doubt {
-            Some(InDoubt::Skip) => Ok(true),
-            Some(InDoubt::Send) => {
-                self.note(|record| record.refused(number))?;
-                self.earlier.in_doubt = None;
-                Ok(false)
-            }
-            None => Err(self.forgotten(batch)),
+        match self.earlier.in_doubt.take() {
+            None => Ok(None),
+            Some((known, unix)) if known == key => Ok(Some(SendDoubt { unix, here: None })),
+            Some(_) => Err(self.changed(&lines(batch, "is another at"))),
         }
     }
 
@@ -229,75 +211,135 @@ impl Courier {
         (text, ExitCode::TemporaryFailure)
     }
 
-    /// Sends a batch until it is answered.
+    /// Sends a batch until it is answered, in parts if it is too large.
     fn deliver(
         &mut self,
         number: u64,
         key: &str,
-        batch: &mut PushBatch,
+        batch: PushBatch,
+        mut doubt: Option<SendDoubt>,
         run: &mut CourierRun,
     ) -> Result<(), Left> {
         let mut tally = SendTally::default();
-        // Since when it may have been taken.
-        let mut doubt = self.earlier.in_doubt.take().map(|(_, since)| since);
-        let mut pause = PAUSE_FIRST;
-        while !batch.is_empty() {
-            if self.is_stopped() {
-                return Err(self.stopped());
-            }
-            let body = batch.body();
-            let now = Moment::now().unix_secs();
-            self.note(|record| record.sent(number, key, now))?;
-            let came = self.client.post("/push", &self.key(number, &body), &body);
-            let (why, after) = match judge(came, batch) {
-                Judgement::Answered(answer) => {
-                    tally.add(&answer.tally);
-                    self.take(&answer, run);
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            let is_first = !run.has_answer && number == 0 && parts.is_empty();
+            let mut pause = PAUSE_FIRST;
+            while !part.is_empty() {
+                if self.is_stopped() {
+                    return Err(self.stopped());
+                }
+                if doubt.take_if(|doubt| doubt.is_forgotten()).is_some()
+                    && self.is_to_be_skipped(number, &part)?
+                {
+                    tally.skipped += part.items() as u64;
                     break;
                 }
-                Judgement::Without { pointer, why } => {
-                    let lines = batch.take_out(&pointer);
-                    if lines.is_empty() {
-                        return Err((format!("{pointer}: {why}"), ExitCode::Unavailable));
+                let body = part.body();
+                let now = Moment::now();
+                self.note(|record| record.sent(number, key, now.unix_secs()))?;
+                let came = self.client.post("/push", &self.key(number, &body), &body);
+                let url = &self.client.url;
+                let (why, after) = match judge(came, &part) {
+                    Judgement::Answered(answer) => {
+                        tally.add(&answer.tally);
+                        self.take(&answer, run);
+                        // The next part is another request.
+                        doubt = None;
+                        run.has_answer = true;
+                        break;
                     }
-                    tally.reject(&why, lines.len() as u64);
-                    self.tell_lines(&lines, &why);
-                    continue;
+                    Judgement::TooLarge { why } => {
+                        self.untaken(number, doubt)?;
+                        let lines: Vec<u64> = part.lines().collect();
+                        if let Some((first, second)) = part.halves() {
+                            parts.extend([second, first]);
+                        } else {
+                            tally.reject(&why, lines.len() as u64);
+                            self.tell_lines(&lines, &why);
+                        }
+                        break;
+                    }
+                    Judgement::Without {
+                        pointer,
+                        reason,
+                        why,
+                    } => {
+                        self.untaken(number, doubt)?;
+                        let lines = part.take_out(&pointer);
+                        if lines.is_empty() {
+                            return Err((format!("{pointer}: {why}"), ExitCode::Unavailable));
+                        }
+                        tally.reject(&reason, lines.len() as u64);
+                        self.tell_lines(&lines, &why);
+                        if part.is_empty() && is_first {
+                            let text = format!("{}: {ALL_MALFORMED}: {reason}", self.name);
+                            return Err((text, ExitCode::Data));
+                        }
+                        continue;
+                    }
+                    Judgement::Refused {
+                        why,
+                        code,
+                        is_untaken,
+                    } => {
+                        let why = format!("{url}: {why}");
+                        if is_untaken {
+                            self.untaken(number, doubt)?;
+                        }
+                        return Err((why, code));
+                    }
+                    Judgement::Later { after, why, is_new } => {
+                        if is_new {
+                            doubt = None;
+                        }
+                        (format!("{url}: {why}"), after)
+                    }
+                    Judgement::Unknown { why, is_unsent } => {
+                        if is_unsent && !run.has_answer && doubt.is_none() {
+                            self.untaken(number, doubt)?;
+                            return Err((why, ExitCode::Unavailable));
+                        }
+                        if !is_unsent {
+                            doubt = doubt.or(Some(SendDoubt::since(now)));
+                        }
+                        let after = pause;
+                        pause = pause.saturating_mul(2).min(PAUSE_LAST);
+                        (why, after)
+                    }
+                };
+                self.untaken(number, doubt)?;
+                self.tell_wait(&why, run);
+                if moment::receive_within(&self.stop, after) == Err(RecvTimeoutError::Disconnected)
+                {
+                    return Err(self.stopped());
                 }
-                Judgement::Refused { why, code } => {
-                    if doubt.is_none() {
-                        self.note(|record| record.refused(number))?;
-                    }
-                    return Err((format!("{}: {why}", self.client.url), code));
-                }
-                Judgement::Later { after, why } => (format!("{}: {why}", self.client.url), after),
-                Judgement::Unknown { why, is_unsent } => {
-                    if is_unsent && !run.has_answer && doubt.is_none() {
-                        self.note(|record| record.refused(number))?;
-                        return Err((why, ExitCode::Unavailable));
-                    }
-                    if !is_unsent {
-                        doubt = doubt.or(Some(now));
-                    }
-                    let after = pause;
-                    pause = pause.saturating_mul(2).min(PAUSE_LAST);
-                    (why, after)
-                }
-            };
-            match doubt {
-                None => self.note(|record| record.refused(number))?,
-                Some(since) if is_forgotten(since) => return Err(self.forgotten(batch)),
-                Some(_) => {}
-            }
-            self.tell_wait(&why, run);
-            if moment::receive_within(&self.stop, after) == Err(RecvTimeoutError::Disconnected) {
-                return Err(self.stopped());
             }
         }
         run.has_answer = true;
         self.note(|record| record.answered(number, &tally))?;
         run.tally.add(&tally);
         Ok(())
+    }
+
+    /// What becomes of what was sent, and nobody knows any more whether it was taken.
+    fn is_to_be_skipped(&mut self, number: u64, part: &PushBatch) -> Result<bool, Left> {
+        match self.in_doubt {
+            None => Err(self.forgotten(part)),
+            Some(InDoubt::Skip) => Ok(true),
+            Some(InDoubt::Send) => {
+                self.note(|record| record.refused(number))?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes note that nothing of a batch was taken, unless an earlier request may have been.
+    fn untaken(&mut self, number: u64, doubt: Option<SendDoubt>) -> Result<(), Left> {
+        match doubt {
+            None => self.note(|record| record.refused(number)),
+            Some(_) => Ok(()),
+        }
     }
 
     fn take(&self, answer: &BatchAnswer, run: &mut CourierRun) {
@@ -352,7 +394,7 @@ impl Courier {
     }
 
     fn key(&self, number: u64, body: &[u8]) -> String {
-        format!("{}{}", self.prefix, key(number, body))
+        key(&self.earlier.run, number, body)
     }
 
     fn is_stopped(&self) -> bool {
@@ -369,10 +411,31 @@ impl Courier {
     }
 }
 
-/// Whether a daemon may have forgotten what it answered to a request that was sent then.
-fn is_forgotten(since: u64) -> bool {
-    let now = Moment::now().unix_secs();
-    now.saturating_sub(since) >= KEPT_FOR.saturating_sub(KEPT_MARGIN).as_secs()
+/// It is not known of a request whether it was taken.
+#[derive(Clone, Copy)]
+struct SendDoubt {
+    /// When it was sent, in Unix seconds.
+    unix: u64,
+    /// The same by this process's clocks, if it has sent it.
+    here: Option<Moment>,
+}
+
+impl SendDoubt {
+    fn since(sent: Moment) -> Self {
+        Self {
+            unix: sent.unix_secs(),
+            here: Some(sent),
+        }
+    }
+
+    /// Whether a daemon may have forgotten what it answered. A clock that was set back tells
+    /// nothing, and this process may have stood still.
+    fn is_forgotten(self) -> bool {
+        let (now, kept) = (Moment::now(), KEPT_FOR.saturating_sub(KEPT_MARGIN));
+        let age = now.unix_secs().checked_sub(self.unix);
+        let age_here = self.here.map_or(Duration::ZERO, |sent| now.since(sent));
+        age.is_none_or(|age| age >= kept.as_secs()) || age_here >= kept
+    }
 }
 
 /// Names the lines of a batch.
@@ -390,8 +453,12 @@ fn lines(batch: &PushBatch, before: &str) -> String {
 pub(super) const FOLLOWED_MAX: usize = 1000;
 
 /// Our limit: before a daemon forgets an answer nobody relies on it any more: time for the request
-/// on its way, and for clocks that are apart.
-const KEPT_MARGIN: Duration = Duration::from_secs(60);
+/// on its way, which is longer than [`super::ANSWERED_WITHIN`], and for clocks that are apart.
+const KEPT_MARGIN: Duration = Duration::from_secs(120);
+
+/// What is said where the first request had nothing that could be sent.
+const ALL_MALFORMED: &str = "every notification of the first request makes it malformed, and \
+                             nothing was sent";
 
 /// How long to wait after the first request without an answer; each time it is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);

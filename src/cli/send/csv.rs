@@ -82,29 +82,26 @@ pub(super) fn next_row<R: Read>(
 ) -> io::Result<Option<Result<u64, BadRecord>>> {
     loop {
         let line = text.line();
-        let (end, is_whole) = match end_of_row(text.unused(), text.is_at_end()) {
-            RowEnd::At(end) => (end, true),
-            RowEnd::Unclosed if text.is_at_end() => (0, false),
-            RowEnd::Unclosed | RowEnd::Unknown => (text.unused().len(), false),
+        // Not more is looked at than a row may have: each line may begin one that does not end.
+        let unused = text.unused();
+        let looked = unused.get(..=ROW_MAX).unwrap_or(unused);
+        let is_all = text.is_at_end() && looked.len() == unused.len();
+        let found = end_of_row(looked, is_all);
+        let end = match found {
+            RowEnd::At(end) if end <= ROW_MAX => end,
+            RowEnd::Unclosed | RowEnd::Unknown if looked.len() <= ROW_MAX && !is_all => {
+                text.read_on()?;
+                continue;
+            }
+            _ => {
+                text.pass_line()?;
+                let why = match found {
+                    RowEnd::Unclosed => UNCLOSED,
+                    _ => "the row is too long",
+                };
+                return Ok(Some(Err(BadRecord { line, why })));
+            }
         };
-        let is_over = end > ROW_MAX;
-        if !is_whole && !is_over && !text.is_at_end() {
-            text.read_on()?;
-            continue;
-        }
-        if is_over || !is_whole {
-            let is_open = matches!(
-                end_of_row(text.unused(), text.is_at_end()),
-                RowEnd::Unclosed
-            );
-            text.pass_line()?;
-            let why = if is_open {
-                UNCLOSED
-            } else {
-                "the row is too long"
-            };
-            return Ok(Some(Err(BadRecord { line, why })));
-        }
         if end == 0 {
             return Ok(None);
         }
@@ -178,7 +175,8 @@ fn end_of_row(bytes: &[u8], is_all: bool) -> RowEnd {
     }
 }
 
-const UNCLOSED: &str = "a quotation mark is not closed";
+/// What is said of a row whose quotation mark is not closed.
+pub(super) const UNCLOSED: &str = "a quotation mark is not closed";
 
 /// Our limit: bytes of a row.
 pub(super) const ROW_MAX: usize = 64 * 1024;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 use serde::Deserialize;
 
-use crate::cli::api_client::{ApiClient, shown};
+use crate::cli::api_client::{ApiAnswer, ApiClient, NoApiAnswer, shown};
 use crate::cli::report;
 use crate::count::grouped;
 use crate::moment;
@@ -45,55 +45,63 @@ impl PushOutcomes {
             ..Self::default()
         };
         let begun = moment::now();
-        let mut pause = ASK_FIRST;
-        loop {
-            if !outcomes.ask(client) || outcomes.open.is_empty() {
-                return outcomes;
-            }
+        let is_over = |pause: Duration| {
             let left = within.saturating_sub(moment::since(begun));
-            let is_over = moment::receive_within(signals, pause.min(left));
-            if is_over != Err(RecvTimeoutError::Timeout) || left.is_zero() {
-                return outcomes;
+            let heard = moment::receive_within(signals, pause.min(left));
+            let is_stop = heard.is_ok_and(|signal| signal != Signal::User1);
+            is_stop || moment::since(begun) >= within
+        };
+        let mut pause = ASK_FIRST;
+        while outcomes.ask(client, || is_over(Duration::ZERO)) && !outcomes.open.is_empty() {
+            if is_over(pause) {
+                break;
             }
             pause = pause.saturating_mul(2).min(ASK_LAST);
         }
+        outcomes
     }
 
-    /// Asks for each that is open; false if there is nobody to ask.
-    fn ask(&mut self, client: &ApiClient) -> bool {
-        let open = std::mem::take(&mut self.open);
-        let mut ids = open.into_iter();
+    /// Asks for each that is open; false if there is nobody to ask, or it is to end.
+    fn ask(&mut self, client: &ApiClient, is_over: impl Fn() -> bool) -> bool {
+        let mut ids = std::mem::take(&mut self.open).into_iter();
         while let Some(id) = ids.next() {
-            let answer = match client.get(&format!("/push/{id}")) {
-                Ok(answer) => answer,
-                Err(error) => {
-                    report(format_args!(
-                        "what becomes of them is not known: {}",
-                        error.text
-                    ));
-                    self.open.push(id);
-                    self.open.extend(ids);
-                    return false;
-                }
-            };
-            match (
-                answer.status,
-                serde_json::from_slice::<PushNow>(&answer.body),
-            ) {
-                (200, Ok(now)) if now.state == "settled" => {
-                    self.ended.insert(id, now);
-                }
-                (200, Ok(_)) | (429 | 500.., _) => self.open.push(id),
-                (404, _) => self.unknown.push(id),
-                (status, _) => {
-                    report(format_args!(
-                        "what becomes of them is told by the push log alone: {status}: {}",
-                        answer.message()
-                    ));
-                    self.open.push(id);
-                    self.open.extend(ids);
-                    return false;
-                }
+            let asked = client.get(&format!("/push/{id}"));
+            let goes_on = self.take(id, asked) && (ids.len() == 0 || !is_over());
+            if !goes_on {
+                self.open.extend(ids);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes an answer about a push; false if no other is to be expected.
+    fn take(&mut self, id: u64, asked: Result<ApiAnswer, NoApiAnswer>) -> bool {
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(error) => {
+                let text = error.text;
+                report(format_args!("what becomes of them is not known: {text}"));
+                self.open.push(id);
+                return false;
+            }
+        };
+        match (
+            answer.status,
+            serde_json::from_slice::<PushNow>(&answer.body),
+        ) {
+            (200, Ok(now)) if now.state == "settled" => {
+                self.ended.insert(id, now);
+            }
+            (200, Ok(_)) | (429 | 500.., _) => self.open.push(id),
+            (404, _) => self.unknown.push(id),
+            (status, _) => {
+                report(format_args!(
+                    "what becomes of them is told by the push log alone: {status}: {}",
+                    answer.message()
+                ));
+                self.open.push(id);
+                return false;
             }
         }
         true

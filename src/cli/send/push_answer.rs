@@ -18,7 +18,14 @@ pub(super) enum Judgement {
     Without {
         /// Where it is.
         pointer: String,
-        /// What is wrong with it.
+        /// What is wrong with it, less what stands there.
+        reason: String,
+        /// All that is said of it.
+        why: String,
+    },
+    /// It is larger than a request may be.
+    TooLarge {
+        /// Why.
         why: String,
     },
     /// Nothing of it was taken, and it is to be sent again after that.
@@ -27,6 +34,8 @@ pub(super) enum Judgement {
         after: Duration,
         /// Why.
         why: String,
+        /// Nor was it taken by a request before it under the same key.
+        is_new: bool,
     },
     /// Nobody knows whether it was taken: the same request tells.
     Unknown {
@@ -41,6 +50,8 @@ pub(super) enum Judgement {
         why: String,
         /// How the process ends.
         code: ExitCode,
+        /// Nothing of it was taken.
+        is_untaken: bool,
     },
 }
 
@@ -98,13 +109,14 @@ pub(super) fn judge(came: Result<ApiAnswer, NoApiAnswer>, batch: &PushBatch) -> 
     let refused = |code, advice: &str| Judgement::Refused {
         why: format!("{}: {}{advice}", answer.status, answer.message()),
         code,
+        is_untaken: answer.status >= 400,
     };
     match (answer.status, body) {
         (200 | 400, Some(body)) if body.accepted.is_some() => {
             Judgement::Answered(BatchAnswer::of(body, batch))
         }
         (400, Some(body)) => match pointed_out(&body) {
-            Some((pointer, why)) => Judgement::Without { pointer, why },
+            Some(without) => without,
             None => refused(
                 ExitCode::Data,
                 "; --batch sets how many notifications a request has",
@@ -114,15 +126,16 @@ pub(super) fn judge(came: Result<ApiAnswer, NoApiAnswer>, batch: &PushBatch) -> 
             ExitCode::NoPermission,
             "; --api-key-path names a file whose first key has the right push",
         ),
-        (413, _) => refused(
-            ExitCode::Data,
-            "; the daemon's core.queues and core.max_body_bytes bound a request",
-        ),
-        (409 | 429 | 503, _) => Judgement::Later {
-            after: answer.retry_after.unwrap_or(LATER).min(LATER_MAX),
-            why: format!("{}: {}", answer.status, answer.message()),
+        (413, Some(body)) => Judgement::TooLarge {
+            why: shown(&body.message),
         },
-        (408 | 500.., _) => Judgement::Unknown {
+        // What stands in front of a daemon has no message, and may have lost its answer.
+        (409 | 429 | 503, Some(body)) => Judgement::Later {
+            after: answer.retry_after.unwrap_or(LATER).clamp(LATER, LATER_MAX),
+            why: format!("{}: {}", answer.status, shown(&body.message)),
+            is_new: body.message.contains(QUEUE_IS_FULL),
+        },
+        (408 | 409 | 413 | 429 | 500.., _) => Judgement::Unknown {
             why: format!("{}: {}", answer.status, answer.message()),
             is_unsent: false,
         },
@@ -136,16 +149,20 @@ pub(super) fn judge(came: Result<ApiAnswer, NoApiAnswer>, batch: &PushBatch) -> 
 }
 
 /// The notification that makes a body malformed, and why, if the answer says which it is.
-fn pointed_out(body: &AnswerBody) -> Option<(String, String)> {
+fn pointed_out(body: &AnswerBody) -> Option<Judgement> {
     let error = body.error.as_deref()?;
     let (pointer, why) = error.split_once(": ")?;
-    let number = pointer.strip_prefix("/notifications/")?;
-    let number = number.split('/').next()?;
-    let _number: usize = number.parse().ok()?;
-    Some((
-        pointer.to_owned(),
-        format!("{}: {}", body.message, shown(why)),
-    ))
+    let mut steps = pointer.strip_prefix("/notifications/")?.split('/');
+    let _number: usize = steps.next()?.parse().ok()?;
+    let field = steps.next().unwrap_or("notification");
+    let ends = [", and there is", ", at line", "; "].iter();
+    let end = ends.filter_map(|end| why.find(end)).min();
+    let expected = why.get(..end.unwrap_or(why.len())).unwrap_or_default();
+    Some(Judgement::Without {
+        pointer: pointer.to_owned(),
+        reason: shown(&format!("{field}: {expected}")),
+        why: format!("{}: {field}: {}", body.message, shown(why)),
+    })
 }
 
 impl BatchAnswer {
@@ -172,9 +189,12 @@ impl BatchAnswer {
 }
 
 /// What is said of parts that an answer counts and does not list.
-const UNLISTED: &str = "(not told in the answer: the daemon's error log has them)";
+const UNLISTED: &str = "beyond what an answer lists";
 
-/// How long to wait where a daemon does not say.
+/// What a daemon says that has looked the key up, and not found it.
+const QUEUE_IS_FULL: &str = " queue is full: ";
+
+/// How long to wait where a daemon does not say, and at least.
 const LATER: Duration = Duration::from_secs(1);
 
 /// Our limit: how long a daemon may ask to wait at once.
@@ -233,6 +253,32 @@ mod tests {
     }
 
     #[test]
+    fn halves_have_each_item_once() {
+        let (first, second) = batch().halves().unwrap();
+        let bodies = [&first, &second].map(|half| String::from_utf8(half.body()).unwrap());
+        assert_eq!(
+            bodies,
+            [
+                r#"{"notifications":[{"token":["a","b"]}]}"#,
+                r#"{"notifications":[{"token":["c","d"]}]}"#,
+            ]
+        );
+        assert_eq!((second.items(), second.span()), (1, (4, 4)));
+        assert!(second.halves().is_none());
+        let (one, other) = first.halves().unwrap();
+        let bodies = [&one, &other].map(|half| String::from_utf8(half.body()).unwrap());
+        assert_eq!(
+            bodies,
+            [
+                r#"{"notifications":[{"token":["a"]}]}"#,
+                r#"{"notifications":[{"token":["b"]}]}"#,
+            ]
+        );
+        assert_eq!(other.lines_of("/notifications/0/token/0"), [3]);
+        assert!(one.halves().is_none() && other.halves().is_none());
+    }
+
+    #[test]
     fn what_was_taken_and_what_was_not_is_told_by_line() {
         let body = r#"{"message":"ok","accepted":[{"index":0,"first_id":7,"count":1}],
             "rejected":[{"pointer":"/notifications/0/token/1","error":"bad"},
@@ -253,12 +299,15 @@ mod tests {
 
     #[test]
     fn one_notification_that_is_malformed_is_told_from_the_others() {
-        let body = r#"{"message":"Request-body is malformed","error":"/notifications/1/badge: an integer was expected"}"#;
+        let body = r#"{"message":"Request-body is malformed","error":"/notifications/1/badge: an integer was expected, and there is the string \"Ann\", at line 1 column 37; PHP"}"#;
         assert_eq!(
             judged(400, body),
             Judgement::Without {
                 pointer: "/notifications/1/badge".to_owned(),
-                why: "Request-body is malformed: an integer was expected".to_owned(),
+                reason: "badge: an integer was expected".to_owned(),
+                why: "Request-body is malformed: badge: an integer was expected, and there is the \
+                      string \"Ann\", at line 1 column 37; PHP"
+                    .to_owned(),
             }
         );
         let mut batch = batch();
@@ -277,8 +326,21 @@ mod tests {
         let later = Judgement::Later {
             after: Duration::from_secs(7),
             why: "503: m".to_owned(),
+            is_new: false,
         };
         assert_eq!(judged(503, message), later);
+        let full = judged(
+            503,
+            r#"{"message":"ios queue is full: 5 pushes do not fit"}"#,
+        );
+        assert!(matches!(full, Judgement::Later { is_new: true, .. }));
+        // Of something in front of it.
+        let unknown = judged(503, "upstream connect error");
+        assert!(matches!(unknown, Judgement::Unknown { .. }));
+        let large = Judgement::TooLarge {
+            why: "m".to_owned(),
+        };
+        assert_eq!(judged(413, message), large);
         for status in [408, 500, 502, 504] {
             let unknown = matches!(
                 judged(status, message),
@@ -291,16 +353,21 @@ mod tests {
         }
         for (status, body, expected) in [
             (400, message, ExitCode::Data),
-            (413, message, ExitCode::Data),
             (401, message, ExitCode::NoPermission),
             (403, message, ExitCode::NoPermission),
             (404, "no", ExitCode::Unavailable),
             (200, "<html>", ExitCode::Unavailable),
-            (301, "", ExitCode::Unavailable),
+            (405, "", ExitCode::Unavailable),
         ] {
             let judged = judged(status, body);
-            let refused = matches!(judged, Judgement::Refused { code, .. } if code == expected);
-            assert!(refused, "{status}: {judged:?}");
+            let Judgement::Refused {
+                code, is_untaken, ..
+            } = judged
+            else {
+                panic!("{status}: {judged:?}");
+            };
+            // A 200 of another kind may have been taken.
+            assert_eq!((code, is_untaken), (expected, status >= 400));
         }
     }
 }

@@ -21,8 +21,12 @@ pub(super) struct PushBatch {
 struct BatchGroup {
     /// It, less the device tokens.
     rest: Vec<u8>,
-    /// Where those are put, and they themselves, with a comma between two.
-    device_tokens: Option<(usize, Vec<u8>)>,
+    /// Where those are put, if it has none of its own.
+    at: Option<usize>,
+    /// They themselves, with a comma between two.
+    device_tokens: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
     /// The line of each device token, or its own.
     lines: Vec<u64>,
 }
@@ -38,7 +42,8 @@ impl PushBatch {
         self.items
     }
 
-    fn lines(&self) -> impl Iterator<Item = u64> {
+    /// The line of each.
+    pub(super) fn lines(&self) -> impl Iterator<Item = u64> {
         self.groups
             .iter()
             .flat_map(|group| group.lines.iter().copied())
@@ -64,10 +69,9 @@ impl PushBatch {
     pub(super) fn add(&mut self, filled: &FilledTemplate, line: u64) {
         self.items += 1;
         if let Some(group) = self.group_of(filled).and_then(|at| self.groups.get_mut(at)) {
-            if let Some((_, device_tokens)) = &mut group.device_tokens {
-                device_tokens.push(b',');
-                device_tokens.extend_from_slice(&filled.device_token);
-            }
+            group.device_tokens.push(b',');
+            group.device_tokens.extend_from_slice(&filled.device_token);
+            group.ends.push(group.device_tokens.len());
             group.lines.push(line);
             self.bytes += filled.device_token.len() + 1;
             return;
@@ -78,7 +82,9 @@ impl PushBatch {
         }
         self.groups.push(BatchGroup {
             rest: filled.rest.clone(),
-            device_tokens: filled.at.map(|at| (at, filled.device_token.clone())),
+            at: filled.at,
+            device_tokens: filled.device_token.clone(),
+            ends: vec![filled.device_token.len()],
             lines: vec![line],
         });
     }
@@ -87,7 +93,7 @@ impl PushBatch {
     fn group_of(&self, filled: &FilledTemplate) -> Option<usize> {
         filled.at?;
         let last = self.groups.last();
-        if last.is_some_and(|last| last.device_tokens.is_some() && last.rest == filled.rest) {
+        if last.is_some_and(|last| last.at.is_some() && last.rest == filled.rest) {
             return self.groups.len().checked_sub(1);
         }
         self.by_rest.get(&filled.rest).copied()
@@ -101,12 +107,12 @@ impl PushBatch {
             if number > 0 {
                 body.push(b',');
             }
-            match &group.device_tokens {
-                Some((at, device_tokens)) => {
-                    let (before, after) = group.rest.split_at_checked(*at).unwrap_or_default();
+            match group.at {
+                Some(at) => {
+                    let (before, after) = group.rest.split_at_checked(at).unwrap_or_default();
                     body.extend_from_slice(before);
                     body.push(b'[');
-                    body.extend_from_slice(device_tokens);
+                    body.extend_from_slice(&group.device_tokens);
                     body.push(b']');
                     body.extend_from_slice(after);
                 }
@@ -126,7 +132,7 @@ impl PushBatch {
         };
         let group: Option<&BatchGroup> = group.and_then(|at: usize| self.groups.get(at));
         let lines = group.map_or(&[][..], |group| &group.lines);
-        let is_of_one = group.is_some_and(|group| group.device_tokens.is_some())
+        let is_of_one = group.is_some_and(|group| group.at.is_some())
             && steps
                 .next()
                 .is_some_and(|step| step.eq_ignore_ascii_case("token") || step == "tokens");
@@ -135,6 +141,22 @@ impl PushBatch {
             Some(at) => lines.get(at..=at).unwrap_or_default(),
             None => lines,
         }
+    }
+
+    /// It in two parts, for who takes no request as large; `None` if there is one item in it.
+    pub(super) fn halves(mut self) -> Option<(Self, Self)> {
+        let mut second = Self::default();
+        if self.groups.len() > 1 {
+            second.groups = self.groups.split_off(self.groups.len() / 2);
+        } else {
+            let group = self.groups.first_mut()?;
+            second.groups.push(group.split_off(group.lines.len() / 2)?);
+        }
+        self.by_rest.clear();
+        for half in [&mut self, &mut second] {
+            half.items = half.groups.iter().map(|group| group.lines.len()).sum();
+        }
+        Some((self, second))
     }
 
     /// Takes out the notification that a pointer is about, and gives out its lines.
@@ -151,16 +173,35 @@ impl PushBatch {
     }
 }
 
-/// The `Idempotency-Key` of the batch of that number whose request has this body: the same for the
-/// same part of the same file, whoever asks.
-pub(super) fn key(number: u64, body: &[u8]) -> String {
+impl BatchGroup {
+    /// Takes the device tokens from that one on into another; `None` if nothing would be left.
+    fn split_off(&mut self, at: usize) -> Option<Self> {
+        let end = *self.ends.get(at.checked_sub(1)?)?;
+        let begin = end + 1;
+        let mut device_tokens = self.device_tokens.split_off(end);
+        // The comma.
+        device_tokens.remove(0);
+        let ends = self.ends.split_off(at).into_iter();
+        Some(Self {
+            rest: self.rest.clone(),
+            at: self.at,
+            device_tokens,
+            ends: ends.map(|end| end - begin).collect(),
+            lines: self.lines.split_off(at),
+        })
+    }
+}
+
+/// The `Idempotency-Key` of a request with this body for the batch of that number: the same each
+/// time that the same record is gone on with.
+pub(super) fn key(run: &str, number: u64, body: &[u8]) -> String {
     let hash = BodyHash::of(body).0;
     let hash = hash.iter().take(16).fold(String::new(), |mut text, byte| {
         // Writing to a text cannot fail.
         let _written = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
         text
     });
-    format!("send-{number}-{hash}")
+    format!("{run}-{number}-{hash}")
 }
 
 const BODY_HEAD: &[u8] = br#"{"notifications":["#;

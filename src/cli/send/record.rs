@@ -4,7 +4,7 @@
 //! A line of JSON for each step, appended as it comes. A line that was not written to its end is
 //! the last one, and counts as none.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
@@ -18,8 +18,8 @@ use crate::regular;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "lowercase")]
 enum RecordStep {
-    /// The first line: what this file is.
-    Sterna { send: u32 },
+    /// The first line: what this file is, and what no other's keys begin with.
+    Sterna { send: u32, run: String },
     /// A batch is about to be sent.
     Sent { batch: u64, key: String, at: u64 },
     /// None of it was taken.
@@ -33,6 +33,8 @@ enum RecordStep {
 /// What an earlier run has left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct EarlierRun {
+    /// What the keys begin with.
+    pub(super) run: String,
     /// The keys of the batches that were answered, in their order.
     pub(super) answered: Vec<String>,
     /// The one that was sent, and no answer came: its key, and when it was sent, in Unix seconds.
@@ -66,13 +68,15 @@ impl From<io::Error> for RecordError {
 }
 
 impl SendRecord {
-    /// Opens it, or makes it; what an earlier run has left in it.
-    pub(super) fn open(path: &Path) -> Result<(Self, EarlierRun), RecordError> {
+    /// Opens it, or makes it for a new run; what an earlier one has left in it.
+    pub(super) fn open(path: &Path, run: &str) -> Result<(Self, EarlierRun), RecordError> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let file = regular::open_itself(&mut options, path)?;
-        if file.try_lock().is_err() {
-            return Err(RecordError::InUse);
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(RecordError::InUse),
+            Err(TryLockError::Error(error)) => return Err(RecordError::Io(error)),
         }
         let mut record = Self { file };
         let (bytes, whole) = record.whole_lines()?;
@@ -80,11 +84,22 @@ impl SendRecord {
             let mut begin = Vec::new();
             record.file.rewind()?;
             (&record.file).take(TORN_MAX).read_to_end(&mut begin)?;
-            if bytes > 0 && !HEAD.starts_with(&begin) {
+            let is_torn = HEAD.starts_with(&begin) || begin.starts_with(HEAD);
+            if bytes > 0 && (bytes > TORN_MAX || !is_torn) {
                 return Err(RecordError::Foreign);
             }
-            record.begin_anew()?;
-            return Ok((record, EarlierRun::default()));
+            let run = run.to_owned();
+            record.file.set_len(0)?;
+            record.append(&RecordStep::Sterna {
+                send: VERSION,
+                run: run.clone(),
+            })?;
+            sync_directory(path)?;
+            let earlier = EarlierRun {
+                run,
+                ..EarlierRun::default()
+            };
+            return Ok((record, earlier));
         }
         record.file.rewind()?;
         let lines = InputText::begin((&record.file).take(whole))?;
@@ -104,16 +119,11 @@ impl SendRecord {
         Ok((bytes, whole))
     }
 
-    /// Forgets what was sent.
-    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.append(&RecordStep::Sterna { send: VERSION })
-    }
-
-    /// A batch is about to be sent.
+    /// A batch is about to be sent: no failure of power makes that unsaid.
     pub(super) fn sent(&mut self, batch: u64, key: &str, at: u64) -> io::Result<()> {
         let key = key.to_owned();
-        self.append(&RecordStep::Sent { batch, key, at })
+        self.append(&RecordStep::Sent { batch, key, at })?;
+        self.file.sync_data()
     }
 
     /// Nothing of it was taken.
@@ -148,12 +158,15 @@ impl EarlierRun {
             let step = line
                 .ok()
                 .and_then(|(_, line)| serde_json::from_str(line).ok());
-            let is_head = step == Some(RecordStep::Sterna { send: VERSION });
-            let is_good = if std::mem::take(&mut is_first) {
-                is_head
-            } else {
-                step.is_some_and(|step| earlier.take(step))
+            let is_good = match step {
+                Some(RecordStep::Sterna { send, run }) => {
+                    earlier.run = run;
+                    send == VERSION && is_first
+                }
+                Some(step) => !is_first && earlier.take(step),
+                None => false,
             };
+            is_first = false;
             if !is_good {
                 return Ok(None);
             }
@@ -187,11 +200,17 @@ impl EarlierRun {
     }
 }
 
-/// The first line.
-const HEAD: &[u8] = b"{\"step\":\"sterna\",\"send\":1}\n";
+/// Makes sure that the file is in its directory.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// What the first line begins with.
+const HEAD: &[u8] = b"{\"step\":\"sterna\",\"send\":1,\"run\":\"";
 
 /// Bytes that a first line which was not written to its end may have.
-const TORN_MAX: u64 = 64;
+const TORN_MAX: u64 = 128;
 
 /// Of this form of the file.
 const VERSION: u32 = 1;
@@ -214,49 +233,56 @@ mod tests {
     fn a_record_tells_a_later_run_how_far_it_is() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.sent");
-        let (mut record, earlier) = SendRecord::open(&path).unwrap();
-        assert_eq!(earlier, EarlierRun::default());
-        assert_eq!(std::fs::read(&path).unwrap(), HEAD);
+        let (mut record, earlier) = SendRecord::open(&path, "r").unwrap();
+        let new = EarlierRun {
+            run: "r".to_owned(),
+            ..EarlierRun::default()
+        };
+        assert_eq!(earlier, new);
+        assert!(std::fs::read(&path).unwrap().starts_with(HEAD));
         record.sent(0, "a", 5).unwrap();
         record.answered(0, &tally(3)).unwrap();
         record.sent(1, "b", 6).unwrap();
         record.refused(1).unwrap();
         record.sent(1, "b", 7).unwrap();
         record.sent(1, "b", 8).unwrap();
-        assert!(matches!(SendRecord::open(&path), Err(RecordError::InUse)));
+        assert!(matches!(
+            SendRecord::open(&path, "r"),
+            Err(RecordError::InUse)
+        ));
         drop(record);
-        let (mut record, earlier) = SendRecord::open(&path).unwrap();
+        let (mut record, earlier) = SendRecord::open(&path, "r").unwrap();
         assert_eq!(earlier.answered, ["a"]);
         assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 7)));
         assert_eq!((earlier.so_far.accepted, earlier.ended), (3, None));
         record.answered(1, &tally(4)).unwrap();
         record.ended(9).unwrap();
         drop(record);
-        let (mut record, earlier) = SendRecord::open(&path).unwrap();
+        let (record, earlier) = SendRecord::open(&path, "r").unwrap();
         assert_eq!(earlier.answered, ["a", "b"]);
         assert_eq!((earlier.so_far.accepted, earlier.ended), (7, Some(9)));
-        record.begin_anew().unwrap();
         drop(record);
-        assert_eq!(SendRecord::open(&path).unwrap().1, EarlierRun::default());
+        let (_, earlier) = SendRecord::open(&path, "another").unwrap();
+        assert_eq!(earlier.run, "r");
     }
 
     #[test]
     fn a_line_that_breaks_off_is_as_if_it_were_not_there_wherever_that_is() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.sent");
-        let (mut record, _) = SendRecord::open(&path).unwrap();
+        let (mut record, _) = SendRecord::open(&path, "r").unwrap();
         record.sent(0, "a", 5).unwrap();
         record.answered(0, &tally(3)).unwrap();
         drop(record);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (mut record, earlier) = SendRecord::open(&path).unwrap();
+            let (mut record, earlier) = SendRecord::open(&path, "r").unwrap();
             let number = earlier.answered.len() as u64;
             assert_eq!(number, 0, "{cut}");
             record.sent(number, "a", 5).unwrap();
             drop(record);
-            let (_, earlier) = SendRecord::open(&path).unwrap();
+            let (_, earlier) = SendRecord::open(&path, "r").unwrap();
             assert_eq!(earlier.in_doubt, Some(("a".to_owned(), 5)), "{cut}");
         }
     }
@@ -269,12 +295,12 @@ mod tests {
             "token\nab12\n",
             "token",
             "{\"step\":\"ended\",\"at\":1}\n",
-            "{\"step\":\"sterna\",\"send\":2}\n",
-            "{\"step\":\"sterna\",\"send\":1}\nx\n",
+            "{\"step\":\"sterna\",\"send\":2,\"run\":\"r\"}\n",
+            "{\"step\":\"sterna\",\"send\":1,\"run\":\"r\"}\nx\n",
         ] {
             std::fs::write(&path, text).unwrap();
             assert!(
-                matches!(SendRecord::open(&path), Err(RecordError::Foreign)),
+                matches!(SendRecord::open(&path, "r"), Err(RecordError::Foreign)),
                 "{text}"
             );
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);

@@ -8,7 +8,7 @@ use std::vec;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::csv::{CsvRow, next_row};
+use super::csv::{CsvRow, UNCLOSED, next_row};
 use super::input_text::{BadRecord, InputText};
 use super::push_batch::PushBatch;
 use super::template::{FilledTemplate, MessageTemplate, push_json};
@@ -23,6 +23,8 @@ pub(super) struct SendSource {
     most: usize,
     /// Bytes of the file; 0 for the command line.
     pub(super) bytes: u64,
+    /// Rows so far whose quotation marks are not closed.
+    unclosed: u32,
 }
 
 enum SourceKind {
@@ -63,13 +65,19 @@ impl SendSource {
             let (text, bytes) = open(path)?;
             let next = Filled::default();
             let kind = SourceKind::Lines { text, next };
-            return Ok(Self { kind, most, bytes });
+            return Ok(Self {
+                kind,
+                most,
+                bytes,
+                unclosed: 0,
+            });
         }
         let batches = of_command_line(asked, most);
         Ok(Self {
             kind: SourceKind::Ready(batches.into_iter()),
             most,
             bytes: 0,
+            unclosed: 0,
         })
     }
 
@@ -116,7 +124,12 @@ impl SendSource {
             row: CsvRow::default(),
             next: Filled::default(),
         };
-        Ok(Self { kind, most, bytes })
+        Ok(Self {
+            kind,
+            most,
+            bytes,
+            unclosed: 0,
+        })
     }
 
     /// Bytes of the file that have been read.
@@ -127,12 +140,26 @@ impl SendSource {
         }
     }
 
-    /// The next batch; `None` at the end. Records that cannot be used are told as they are met.
+    /// The next batch; `None` at the end. Records that cannot be used are told as they are met,
+    /// until that says that it is enough.
     pub(super) fn next_batch(
         &mut self,
-        mut bad: impl FnMut(BadRecord),
+        mut goes_on: impl FnMut(BadRecord) -> bool,
     ) -> io::Result<Option<PushBatch>> {
         let mut batch = PushBatch::default();
+        let unclosed = &mut self.unclosed;
+        let mut bad = |record: BadRecord| {
+            *unclosed += u32::from(record.why == UNCLOSED);
+            if *unclosed > UNCLOSED_MAX {
+                let text = "too many quotation marks are not closed: is it CSV, with commas?";
+                return Err(io::Error::other(text));
+            }
+            if goes_on(record) {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        };
         match &mut self.kind {
             SourceKind::Ready(batches) => return Ok(batches.next()),
             SourceKind::Csv {
@@ -152,8 +179,8 @@ impl SendSource {
                         Some(Ok(line)) => bad(BadRecord {
                             line,
                             why: "it has another number of fields than there are columns",
-                        }),
-                        Some(Err(record)) => bad(record),
+                        })?,
+                        Some(Err(record)) => bad(record)?,
                     }
                 }
             }
@@ -169,8 +196,8 @@ impl SendSource {
                         Some(Ok((line, _))) => bad(BadRecord {
                             line,
                             why: "it is no JSON object",
-                        }),
-                        Some(Err(record)) => bad(record),
+                        })?,
+                        Some(Err(record)) => bad(record)?,
                     }
                 }
             }
@@ -249,6 +276,10 @@ fn of_command_line(asked: &SendPushes, most: usize) -> Vec<PushBatch> {
     batches.retain(|batch| !batch.is_empty());
     batches
 }
+
+/// Our limit: rows whose quotation marks are not closed, each of which costs a look as far as a row
+/// may go.
+const UNCLOSED_MAX: u32 = 1000;
 
 /// Our limit: bytes of a template.
 const TEMPLATE_MAX: usize = 64 * 1024;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::count::{self, grouped};
+use crate::texts;
 
 /// Numbers of pushes and of what is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,7 @@ impl SendTally {
     /// So many parts were rejected for that reason.
     pub(super) fn reject(&mut self, reason: &str, parts: u64) {
         self.rejected += parts;
+        let reason = texts::first(reason, REASON_MAX);
         let is_known = self.reasons.contains_key(reason);
         let reason = if is_known || self.reasons.len() < REASONS_MAX {
             reason
@@ -95,6 +97,9 @@ fn plain(one: &str, many: &str, number: u64) -> String {
 
 /// Our limit: reasons that are told apart.
 const REASONS_MAX: usize = 50;
+
+/// Our limit: characters of a reason that are kept.
+const REASON_MAX: usize = 120;
 
 /// What the others are called.
 const OTHER_REASONS: &str = "other reasons";

@@ -76,22 +76,22 @@ impl AppFigures {
     /// Takes a later answer in its place, and tells what has changed. A lane that has gone is
     /// remembered: a reload may bring it back.
     pub(super) fn follow(&mut self, later: Self) -> StatLine {
+        let none = LaneSoFar::default();
+        let before_of = |name: &String| self.lanes.get(name).unwrap_or(&none).counts;
+        let mut lanes = later.lanes.iter();
+        // Of another process all of it is new, also where it is more than there was.
+        let is_restarted = lanes.any(|(name, lane)| lane.counts.has_fallen_from(before_of(name)));
         let mut since = Counts::default();
-        let mut is_restarted = false;
         for (name, lane) in &later.lanes {
-            let before = self.lanes.get(name);
-            let before = before.map_or_else(Counts::default, |lane| lane.counts);
-            let after = lane.counts;
-            let has_fallen = after.has_fallen_from(before);
-            is_restarted |= has_fallen;
-            since.add(
-                after,
-                if has_fallen {
-                    Counts::default()
-                } else {
-                    before
-                },
-            );
+            let before = if is_restarted {
+                Counts::default()
+            } else {
+                before_of(name)
+            };
+            since.add(lane.counts, before);
+        }
+        if is_restarted {
+            self.lanes.clear();
         }
         let look = StatLine {
             queued: later.queued,
@@ -187,7 +187,7 @@ mod tests {
         let mut seen = counted(&[("ios", 10, "open"), ("android", 5, "open")]);
         let look = seen.follow(counted(&[("ios", 3, "open"), ("android", 5, "open")]));
         assert!(look.is_restarted);
-        assert_eq!(look.since.succeeded, 3);
+        assert_eq!(look.since.succeeded, 8);
         let look = seen.follow(counted(&[("ios", 4, "open"), ("android", 5, "open")]));
         assert!(!look.is_restarted);
         assert_eq!(look.since.succeeded, 1);

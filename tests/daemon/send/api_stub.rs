@@ -18,6 +18,8 @@ pub(crate) enum Treatment {
     Drop,
     /// It is taken, and answered once [`ApiStub::go_on`] is called.
     Hold,
+    /// It is not taken: the queue is full.
+    Later,
 }
 
 /// What came.
@@ -78,6 +80,7 @@ fn serve(stream: &TcpStream, taken: &Mutex<Taken>, treat: &dyn Fn(usize) -> Trea
             taken.keys.push(key.clone());
             let answer = match taken.answers.get(&key) {
                 Some(known) => known.clone(),
+                None if treatment == Treatment::Later => FULL.to_owned(),
                 None => taken.take(&key, &body),
             };
             if treatment == Treatment::Hold {
@@ -86,7 +89,7 @@ fn serve(stream: &TcpStream, taken: &Mutex<Taken>, treat: &dyn Fn(usize) -> Trea
             (treatment, answer)
         };
         match treatment {
-            Treatment::Answer => {}
+            Treatment::Answer | Treatment::Later => {}
             Treatment::Drop => return,
             Treatment::Hold => {
                 while !taken.lock().unwrap().may_go_on {
@@ -94,16 +97,18 @@ fn serve(stream: &TcpStream, taken: &Mutex<Taken>, treat: &dyn Fn(usize) -> Trea
                 }
             }
         }
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
+        let status = if answer == FULL { 503 } else { 200 };
+        let length = answer.len();
+        let head = format!("HTTP/1.1 {status} Word\r\nContent-Length: {length}\r\n\r\n");
         let mut stream = stream;
         if stream.write_all((head + &answer).as_bytes()).is_err() {
             return;
         }
     }
 }
+
+/// What is said of a full queue.
+const FULL: &str = r#"{"message":"ios queue is full: 5 pushes do not fit, it has room for 4"}"#;
 
 /// The key and the body of the next request.
 fn request(reader: &mut BufReader<&TcpStream>) -> Option<(String, Vec<u8>)> {
