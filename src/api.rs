@@ -8,6 +8,7 @@ mod answer;
 mod apps;
 mod channel_calls;
 pub mod content;
+mod feed_query;
 mod gorush;
 pub mod idempotency;
 pub mod ids;

@@ -17,6 +17,7 @@ mod document;
 mod effective;
 mod environment;
 mod excerpt;
+mod feedback;
 mod file_text;
 mod journal;
 mod key;
@@ -38,6 +39,7 @@ pub use core::{Bind, Core, Port, SocketAccess};
 pub use diagnostic::Style;
 pub use environment::Environment;
 pub use excerpt::Excerpt;
+pub use feedback::Feedback;
 pub use file_text::FileText;
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
@@ -73,6 +75,8 @@ pub struct Config {
     pub lanes: BTreeMap<LaneId, Option<LaneConfig>>,
     /// `[journal]`, unless it is off.
     pub journal: Option<Journal>,
+    /// `[feedback]`, unless it is off.
+    pub feedback: Option<Feedback>,
     /// `[log]`: where the logs go.
     pub log: Log,
 }
@@ -203,6 +207,12 @@ impl Config {
             warn_of_left_out(&mut document);
         }
         let journal = sections::JOURNAL.take(&mut document, &surroundings);
+        let feedback = feedback::take(
+            &sections::FEEDBACK,
+            &mut document,
+            &surroundings,
+            journal.is_some(),
+        );
         let log = sections::LOG.take(&mut document, &surroundings);
         if !lanes.is_any_enabled {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
@@ -222,6 +232,7 @@ impl Config {
             core,
             lanes,
             journal,
+            feedback,
             log,
         });
         let (problems, warnings) = document.findings();

@@ -9,6 +9,7 @@ mod crash_files;
 mod enabling;
 mod ending;
 mod environments;
+mod feed_opening;
 mod holdings;
 mod inlet;
 mod journal_opening;
@@ -250,6 +251,9 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(Answered::from));
         let heartbeat = journal.heartbeat();
         self.backlog.open(journal);
+        if let Some(feed) = feed_opening::open(config, &self.directory)? {
+            self.register.set_feed(feed);
+        }
         settle_last_lines(config, &self.logs, &self.backlog);
         self.know_removed();
         let (lanes, logs, register) = (self.lanes.get(), &self.logs, &self.register);

@@ -72,7 +72,7 @@ mod files;
 pub(crate) mod fixture;
 mod flusher;
 mod fold;
-mod frame;
+pub(crate) mod frame;
 mod inbox;
 mod index;
 mod lanes;

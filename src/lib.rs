@@ -48,6 +48,7 @@
 //! - [`net`]: name resolution, TCP, TLS, readiness, and HTTP/2 under `ureq`.
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome, and for the
 //!   device tokens that they call dead.
+//! - [`feed`]: what became of pushes, and which device tokens are dead, for who asks later.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`count`]: numbers of things, in words for the operator. [`texts`]: cut, escaped,
@@ -113,6 +114,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod descriptors;
 mod encoding;
+pub mod feed;
 pub mod filetype;
 pub mod heartbeat;
 pub mod http1;

@@ -387,9 +387,9 @@ mod tests {
             let rights = keys.rights(Some(format!("Bearer {key}").as_bytes()))?;
             Some(Right::ALL.map(|right| rights.have(right)))
         };
-        assert_eq!(has(OLD), Some([true, false, false, false, false]));
-        assert_eq!(has(NEW), Some([false, true, true, false, false]));
-        assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 5]));
+        assert_eq!(has(OLD), Some([true, false, false, false, false, false]));
+        assert_eq!(has(NEW), Some([false, true, true, false, false, false]));
+        assert_eq!(has(&format!("{OLD}{NEW}")), Some([true; 6]));
         assert_eq!(keys.lines_for_tokens_alone().collect::<Vec<_>>(), [1]);
         let either = format!("{OLD} rights=push,topics\n{NEW} rights=channels,push\n");
         let either = ApiKeys::parse(&either).unwrap();

@@ -51,7 +51,7 @@ fn made() -> Value {
 type MakeSchema = fn() -> Value;
 
 /// The bodies: their names, and what makes the schema of each.
-const BODIES: [(PathBody, &str, MakeSchema); 12] = [
+const BODIES: [(PathBody, &str, MakeSchema); 13] = [
     (PathBody::PushRequest, "PushRequest", schemas::push_request),
     (
         PathBody::Notification,
@@ -85,13 +85,14 @@ const BODIES: [(PathBody, &str, MakeSchema); 12] = [
         "ChannelAnswer",
         schemas::channel_answer,
     ),
+    (PathBody::FeedAnswer, "FeedAnswer", schemas::feed_answer),
     (PathBody::Message, "Message", schemas::message),
     (PathBody::Figures, "Figures", schemas::figures),
     (PathBody::Metrics, "Metrics", schemas::metrics),
 ];
 
 /// What a status means; what there is to say of each case stands in its message.
-const MEANINGS: [(u16, &str); 19] = [
+const MEANINGS: [(u16, &str); 20] = [
     (200, "It is done, as the body says."),
     (201, "It is made, as the body says."),
     (
@@ -103,12 +104,16 @@ const MEANINGS: [(u16, &str); 19] = [
         403,
         "The API key is not good for that; where none is asked for: a web page calls.",
     ),
-    (404, "There is no such push, lane or channel."),
+    (404, "There is no such push, lane, channel or feed."),
     (408, "The request came too slowly."),
     (
         409,
         "A request with this Idempotency-Key is being answered; the push has ended; or the app \
          cannot have that channel.",
+    ),
+    (
+        410,
+        "The records after that cursor are gone: begin again without one.",
     ),
     (
         413,
@@ -188,6 +193,9 @@ fn operation(item: &PathItem, operation: &PathOperation) -> Value {
             json!({"name": name, "in": "query", "description": meaning, "schema": schema})
         });
         parameters.extend(said);
+    }
+    if operation.pages {
+        parameters.extend(schemas::page_fields());
     }
     if let Some(body) = operation.takes {
         if operation.rights.contains(&Right::Push) {

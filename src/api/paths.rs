@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock.
 
 use super::rights::Right;
+use crate::feed::FeedStream;
 use crate::push::PushId;
 
 /// Where a request goes.
@@ -40,6 +41,8 @@ pub enum Route {
         /// What it is told.
         order: Order,
     },
+    /// `/settlements` and `/tokens/dead`.
+    Feed(FeedStream),
     /// `/healthz`.
     Health,
     /// `/openapi.json`.
@@ -93,6 +96,8 @@ pub struct PathOperation {
     pub query: Option<&'static str>,
     /// Whether its query may say of which app and environment it is.
     pub names_lane: bool,
+    /// Whether its query may say after what, and how much.
+    pub pages: bool,
     /// What it takes.
     pub takes: Option<PathBody>,
     /// What it answers with 200 or 201.
@@ -122,6 +127,8 @@ pub enum PathBody {
     ChannelRequest,
     /// A broadcast channel, or all of them.
     ChannelAnswer,
+    /// Records of a feed.
+    FeedAnswer,
     /// A message, and what belongs to it.
     Message,
     /// Figures, or the configuration.
@@ -143,6 +150,7 @@ const fn operation(
         summary,
         query: None,
         names_lane: false,
+        pages: false,
         takes: None,
         answers,
         statuses,
@@ -169,6 +177,7 @@ const PUSH: &[Right] = &[Right::Push];
 const READ: &[Right] = &[Right::Read];
 const OPERATE: &[Right] = &[Right::Operate];
 const CHANNELS: &[Right] = &[Right::Channels];
+const FEED: &[Right] = &[Right::Feed];
 const LOOK_AT_CHANNELS: &[Right] = &[Right::Read, Right::Channels];
 
 /// Statuses of any request, whatever its path: what is wrong with its HTTP, with who asks, or with
@@ -180,6 +189,9 @@ const OF_PUSHES: &[u16] = &[200, 409, 415, 422, 500];
 
 /// Statuses of a request about broadcast channels, but for one that makes one.
 const OF_CHANNELS: &[u16] = &[200, 404, 409, 429, 502, 504];
+
+/// Statuses of a request for records of a feed.
+const OF_FEED: &[u16] = &[200, 404, 410];
 
 /// The paths, in the order of the documentation.
 pub static PATHS: &[PathItem] = &[
@@ -408,6 +420,34 @@ pub static PATHS: &[PathItem] = &[
                 )
             },
         ],
+    ),
+    item(
+        "/settlements",
+        |_| Route::Feed(FeedStream::Settlements),
+        &[PathOperation {
+            pages: true,
+            ..operation(
+                "GET",
+                FEED,
+                PathBody::FeedAnswer,
+                OF_FEED,
+                "Tells how pushes ended, in order, after a cursor.",
+            )
+        }],
+    ),
+    item(
+        "/tokens/dead",
+        |_| Route::Feed(FeedStream::DeadTokens),
+        &[PathOperation {
+            pages: true,
+            ..operation(
+                "GET",
+                FEED,
+                PathBody::FeedAnswer,
+                OF_FEED,
+                "Tells which device tokens are dead, in order, after a cursor.",
+            )
+        }],
     ),
     PathItem {
         needs_no_key: true,

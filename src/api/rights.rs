@@ -20,6 +20,8 @@ pub enum Right {
     Topics,
     /// Pushes to broadcast channels are accepted, and such channels made, looked at and deleted.
     Channels,
+    /// What became of pushes is read in order, with the device tokens that are dead.
+    Feed,
 }
 
 /// What an API key is good for.
@@ -33,12 +35,13 @@ pub struct Rights {
 
 impl Right {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Push,
         Self::Read,
         Self::Operate,
         Self::Topics,
         Self::Channels,
+        Self::Feed,
     ];
 
     /// Its word in the file of API keys and in answers.
@@ -49,6 +52,7 @@ impl Right {
             Self::Operate => "operate",
             Self::Topics => "topics",
             Self::Channels => "channels",
+            Self::Feed => "feed",
         }
     }
 
@@ -181,6 +185,8 @@ mod tests {
             ("HEAD", "/channels/ab", look),
             ("DELETE", "/channels/ab", channels),
             ("PUT", "/channels", channels),
+            ("GET", "/settlements?after=a", &[Right::Feed]),
+            ("HEAD", "/tokens/dead", &[Right::Feed]),
             ("GET", "/healthz", &[]),
             ("GET", "/openapi.json", &[]),
             ("GET", "//push", &[]),
@@ -196,12 +202,13 @@ mod tests {
     #[test]
     fn rights_are_those_that_are_named() {
         for (words, has) in [
-            ("push", [true, false, false, false, false]),
-            ("read", [false, true, false, false, false]),
-            ("operate,push", [true, false, true, false, false]),
-            ("push,topics", [true, false, false, true, false]),
-            ("push,read,operate,topics,channels", [true; 5]),
-            ("read,read", [false, true, false, false, false]),
+            ("push", [true, false, false, false, false, false]),
+            ("read", [false, true, false, false, false, false]),
+            ("operate,push", [true, false, true, false, false, false]),
+            ("push,topics", [true, false, false, true, false, false]),
+            ("feed", [false, false, false, false, false, true]),
+            ("push,read,operate,topics,channels,feed", [true; 6]),
+            ("read,read", [false, true, false, false, false, false]),
         ] {
             let rights = Rights::ALL.only(words).unwrap();
             assert_eq!(Right::ALL.map(|right| rights.have(right)), has, "{words}");
@@ -219,7 +226,7 @@ mod tests {
         ] {
             let error = Rights::ALL.only(wrong).unwrap_err();
             let expected =
-                "a word behind rights= is none of push, read, operate, topics, channels; ";
+                "a word behind rights= is none of push, read, operate, topics, channels, feed; ";
             assert!(error.starts_with(expected), "{wrong}: {error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

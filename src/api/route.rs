@@ -98,6 +98,7 @@ fn percent_encoded(text: &str, kept: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feed::FeedStream;
     use crate::push::PushId;
 
     fn told(name: &str, order: Order) -> Route {
@@ -121,6 +122,9 @@ mod tests {
             ("/config", Route::Config),
             ("/config/pushers?max=1", Route::Pushers),
             ("/healthz", Route::Health),
+            ("/settlements?limit=1", Route::Feed(FeedStream::Settlements)),
+            ("/tokens/dead", Route::Feed(FeedStream::DeadTokens)),
+            ("/tokens", Route::Unknown),
             ("/openapi.json", Route::OpenApi),
             ("/pushes?identifier=a", Route::Pushes),
             ("/channels?app=shop", Route::Channels),

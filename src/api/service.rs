@@ -6,6 +6,7 @@
 mod app_share;
 mod channels;
 mod commit;
+mod feed;
 mod metrics;
 mod operating;
 
@@ -144,6 +145,7 @@ impl Handler for Service {
             Route::Push => 0,
             Route::GorushPush => gorush::ENTRIES_MAX,
             Route::OpenApi => return openapi::document().len(),
+            Route::Feed(_) => return feed::ANSWER_BYTES,
             _ => return 0,
         };
         let body = usize::try_from(head.content_length()).unwrap_or(most_body);
@@ -217,6 +219,7 @@ impl Service {
             Route::Pushers => self.pushers(head, query),
             Route::Pushes => self.purge(head, query),
             Route::Lane { name, order } => self.order(head, &name, order),
+            Route::Feed(stream) => self.feed(head, stream, query),
             Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
             Route::Health => self.health(),
             Route::Redirect(location) => redirect(head, location),

@@ -81,6 +81,7 @@ impl Config {
             core: sections::CORE.reloaded(&self.core, new.core, &stays),
             lanes,
             journal: self.journal.clone(),
+            feedback: self.feedback.clone(),
             log: sections::LOG.reloaded(&self.log, new.log, &stays),
         };
         let (before, after) = (self.effective(), in_force.effective());

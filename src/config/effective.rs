@@ -33,13 +33,19 @@ impl Config {
             }
             Some(settings)
         });
-        let off = || setting("", &sections::JOURNAL.sync, Value::Text(OFF.to_owned()));
-        let journal = self.journal.as_ref();
-        let journal = journal.map_or_else(off, |journal| sections::JOURNAL.settings(journal));
+        let off = |key| setting("", key, Value::Text(OFF.to_owned()));
+        let journal = match &self.journal {
+            None => off(&sections::JOURNAL.sync),
+            Some(journal) => sections::JOURNAL.settings(journal),
+        };
+        let feedback = match &self.feedback {
+            None => off(&sections::FEEDBACK.sync),
+            Some(feedback) => sections::FEEDBACK.settings(feedback),
+        };
         let all = [sections::CORE.settings(&self.core)]
             .into_iter()
             .chain(lanes.flatten());
-        let all = all.chain([journal, sections::LOG.settings(&self.log)]);
+        let all = all.chain([journal, feedback, sections::LOG.settings(&self.log)]);
         all.flatten().collect()
     }
 

@@ -26,7 +26,7 @@ section! {
     )
     .in_force(AtStart);
     /// When a push counts as kept.
-    pub sync: Sync { Sync::take(keys, document) } = Key::text(
+    pub sync: Sync { Sync::of(&keys.sync, document) } = Key::text(
         "group",
         "\"group\", \"interval\" or \"off\"",
         "When a push counts as kept, before the answer goes out: on the disk, one sync for all \
@@ -71,7 +71,7 @@ section! {
     => parts:
 }
 
-/// When a push counts as kept.
+/// When what is written counts as kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
     /// When it is on the disk.
@@ -81,14 +81,14 @@ pub enum Sync {
 }
 
 impl Sync {
-    /// `None` if there is to be no journal, or for reasons now noted.
-    fn take(keys: &'static JournalKeys, document: &mut Document<'_>) -> Option<Self> {
-        match document.text(&keys.sync)?.as_str() {
+    /// `None` if nothing is to be kept, or for reasons now noted.
+    pub(super) fn of(key: &'static Key, document: &mut Document<'_>) -> Option<Self> {
+        match document.text(key)?.as_str() {
             "group" => Some(Self::Group),
             "interval" => Some(Self::Interval),
             OFF => None,
             _ => {
-                document.refuse(&keys.sync);
+                document.refuse(key);
                 None
             }
         }
@@ -112,7 +112,7 @@ fn take_dir(
     environment: &Environment,
 ) -> Option<PathBuf> {
     let dir = document.text(&keys.dir).map(PathBuf::from);
-    if Sync::take(keys, document).is_none() {
+    if Sync::of(&keys.sync, document).is_none() {
         if dir.is_some() && document.text(&keys.sync).as_deref() == Some(OFF) {
             document.warn(&keys.dir, "has no effect beside journal.sync = \"off\"");
         }

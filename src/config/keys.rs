@@ -34,6 +34,10 @@ pub(super) const SCHEDULED_MAX_MAX: u64 = 100_000_000;
 pub(super) const SCHEDULED_BYTES_MIN: u64 = 1 << 20;
 /// Bytes of what is scheduled at most: all of it is carried each time that it was written anew.
 pub(super) const SCHEDULED_BYTES_MAX: u64 = 1 << 36;
+/// Bytes of a stream of the feed at least: room for some thousand records.
+pub(super) const FEEDBACK_BYTES_MIN: u64 = 1 << 20;
+/// Bytes of a stream of the feed at most: as what is scheduled may take.
+pub(super) const FEEDBACK_BYTES_MAX: u64 = 1 << 36;
 /// Seconds of age at most: 28 days, the longest that FCM keeps a message.
 pub const MAX_AGE_MAX: u64 = 28 * 24 * 3600;
 /// Seconds before a first probe at most: what an operator mends should be seen within the hour.
@@ -70,7 +74,7 @@ pub(super) const CA_PATH_MEANING: &str =
 pub(super) const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
 
 /// The sections, in the order of the documentation, each with its meaning.
-pub static SECTIONS: [(&str, &str); 6] = [
+pub static SECTIONS: [(&str, &str); 7] = [
     ("core", "The API, the queues and the process"),
     ("ios", "Apple's APNs"),
     ("android", "Google's FCM HTTP v1"),
@@ -83,6 +87,10 @@ pub static SECTIONS: [(&str, &str); 6] = [
     (
         "journal",
         "What was accepted and is not settled, kept over crashes",
+    ),
+    (
+        "feedback",
+        "How pushes ended, and which device tokens are dead, for who asks",
     ),
     ("log", "The logs; SIGHUP and SIGUSR1 reopen them"),
 ];

@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use super::core::CoreKeys;
+use super::feedback::FeedbackKeys;
 use super::journal::JournalKeys;
 use super::key::Key;
 use super::lane::LaneKeys;
@@ -17,6 +18,7 @@ pub(super) static CORE: CoreKeys = CoreKeys::of("core");
 pub(super) static IOS: LaneKeys = LaneKeys::of(LaneId::IOS.name(), LaneId::IOS);
 pub(super) static ANDROID: LaneKeys = LaneKeys::of(LaneId::ANDROID.name(), LaneId::ANDROID);
 pub(super) static JOURNAL: JournalKeys = JournalKeys::of("journal");
+pub(super) static FEEDBACK: FeedbackKeys = FeedbackKeys::of("feedback");
 pub(super) static LOG: LogKeys = LogKeys::of("log");
 
 /// The sections of an app, of which each makes its lanes to one provider.
@@ -31,7 +33,8 @@ pub(super) fn all() -> &'static [&'static Key] {
     static ALL: LazyLock<Vec<&Key>> = LazyLock::new(|| {
         let lanes = LANES.into_iter().flat_map(LaneKeys::own);
         let all = CORE.keys().into_iter().chain(lanes);
-        all.chain(JOURNAL.keys()).chain(LOG.keys()).collect()
+        let all = all.chain(JOURNAL.keys()).chain(FEEDBACK.keys());
+        all.chain(LOG.keys()).collect()
     });
     &ALL
 }

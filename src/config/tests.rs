@@ -25,7 +25,7 @@ fn parse_with(text: &str, overrides: Overrides) -> Result<(Config, Vec<String>),
 
 /// A file with both platforms and these lines in these sections.
 fn with(section: &str, lines: &str) -> String {
-    let mut text = format!("[core]\n{IOS}{ANDROID}[journal]\n[log]\n");
+    let mut text = format!("[core]\n{IOS}{ANDROID}[journal]\n[feedback]\n[log]\n");
     let header = format!("[{section}]\n");
     let at = text.find(&header).unwrap() + header.len();
     text.insert_str(at, &format!("{lines}\n"));
@@ -141,6 +141,10 @@ fn credentials_alone_are_a_configuration() {
                 }),
             ),
         ]),
+        feedback: Some(Feedback {
+            sync: Sync::Interval,
+            bytes: 64 << 20,
+        }),
         journal: Some(Journal {
             dir: PathBuf::from("/var/lib/sterna"),
             sync: Sync::Group,

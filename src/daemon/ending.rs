@@ -28,6 +28,8 @@ const QUIET_WITHIN: Duration = Duration::from_millis(500);
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the last log lines may take.
 pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last records of the feed may take.
+const FEED_CLOSES_WITHIN: Duration = Duration::from_secs(2);
 /// How long the logs may take to close if they could not be written before.
 const STUCK_LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -90,6 +92,7 @@ impl Daemon {
         // What came to others after they were put away has not been sent either.
         let left = running_lane::end_all(lanes.serving());
         running_lane::end_all(self.held.iter());
+        self.close_feed();
         let (left, stays, logs_close_within) = if self.backlog.keeps() {
             let (stays, within) = self.close_backlog();
             (0, stays, within)
@@ -189,6 +192,17 @@ impl Daemon {
             STUCK_LOGS_CLOSE_WITHIN
         };
         (failure.is_some() || outstanding > 0, within)
+    }
+
+    /// Has what was settled written to the feed.
+    fn close_feed(&self) {
+        let feed = self.register.feed();
+        if feed.is_some_and(|feed| !feed.close(FEED_CLOSES_WITHIN)) {
+            ::log::error!(
+                "the feed could not be written in time: its readers are told of a gap; the push \
+                 log has what is missing"
+            );
+        }
     }
 
     /// Says what else is left behind: lines of the push log, which nobody can say again.

@@ -22,7 +22,7 @@ use crate::signal::Signal;
 
 /// Our limit: how much longer than `shutdown_timeout` the daemon before may take to let go.
 /// server-starter lets both live for its `--interval` first, a second unless it is told otherwise,
-/// and an end takes up to 15 s beside the drain.
+/// and an end takes up to 17 s beside the drain.
 pub(super) const GOES_WITHIN: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the daemon before has let go.

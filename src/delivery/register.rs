@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::outcome::Settlement;
 use super::reasons;
 use crate::crash_point;
+use crate::feed::Feed;
 use crate::moment::{self, Moment};
 use crate::push::{End, LaneId, Push, PushId, Waits};
 
@@ -63,6 +64,7 @@ pub struct Register {
     /// Rung when pushes were passed on, if somebody waits for that.
     passed_on: Condvar,
     backlog: OnceLock<Arc<dyn Keeper>>,
+    feed: OnceLock<Arc<Feed>>,
 }
 
 #[derive(Default)]
@@ -120,6 +122,16 @@ impl Register {
     /// From now on tells the backlog; the first call counts.
     pub fn set_backlog(&self, backlog: Arc<dyn Keeper>) {
         let _already_set = self.backlog.set(backlog).is_err();
+    }
+
+    /// From now on what is settled is told to that feed; the first call counts.
+    pub fn set_feed(&self, feed: Arc<Feed>) {
+        let _already_set = self.feed.set(feed).is_err();
+    }
+
+    /// The feed, if there is one.
+    pub fn feed(&self) -> Option<&Arc<Feed>> {
+        self.feed.get()
     }
 
     /// Whether there is a backlog that keeps what it is told.

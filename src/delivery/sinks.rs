@@ -1,16 +1,17 @@
-//! The sinks of a settlement: the push log, the register with the backlog behind it, the
+//! The sinks of a settlement: the push log, the register with the backlog behind it, the feed, the
 //! statistics and the lane's room. Each hears of a push once.
 //!
 //! Lines are gathered over one round of the settler's thread and handed to the log's writer at
-//! once. The others hear of the round then: the register with where its lines end in the logs,
-//! statistics and room with how many there were. A sink that is to come, for dead device tokens,
-//! takes from the same [`Remembered`]s what they say of tokens.
+//! once. The others hear of the round then: the register with where its lines end in the logs, the
+//! feed with a record of each, statistics and room with how many there were.
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::outcome::Settlement;
 use super::register::{Marks, Register, Remembered};
+use crate::feed::{FeedRecord, Gathered};
 use crate::lane::{Lane, QueueKind};
 use crate::live::Reader;
 use crate::log::line::{self, Line, PushLine, Tail};
@@ -38,6 +39,8 @@ pub(super) struct Sinks {
     error: Vec<u8>,
     /// What the round has settled.
     round: Vec<Remembered>,
+    /// The same for the feed, if there is one.
+    gathered: Gathered,
     pub(super) tally: Tally,
     /// What the lane's statistics have not heard of.
     pub(super) counted: RoundStats,
@@ -84,6 +87,7 @@ impl Sinks {
             access: Vec::new(),
             error: Vec::new(),
             round: Vec::new(),
+            gathered: Gathered::default(),
             tally: Tally::default(),
             counted: RoundStats::default(),
         }
@@ -148,6 +152,9 @@ impl Sinks {
         }
         self.tally.settled += 1;
         self.tally.part_with(push);
+        if self.register.feed().is_some() {
+            self.gather(push, &settlement, now);
+        }
         // It says nothing that the push's id does not; the other is for who reads the log.
         settlement.apns_id = None;
         settlement.apns_unique_id = None;
@@ -157,6 +164,24 @@ impl Sinks {
             settlement,
             at: now.unix,
         });
+    }
+
+    /// Has the feed's record of a settlement.
+    fn gather(&mut self, push: &Push, settlement: &Settlement, now: Moment) {
+        let is_dead = settlement.token_effect == TokenEffect::Dead;
+        let token = is_dead.then(|| push.token().text());
+        let record = FeedRecord {
+            status: settlement.status,
+            reason: &settlement.reason,
+            token_effect: settlement.token_effect,
+            gone_since: settlement.gone_since(),
+            attempts: settlement.attempt,
+            identifier: push.note().texts.identifier,
+            accepted: millis(push.accepted().at.unix),
+            settled: millis(now.unix),
+            ..FeedRecord::of(push.lane(), push.id(), settlement.end)
+        };
+        self.gathered.add(&record, token.as_deref());
     }
 
     /// Lines that [`Sinks::hand_over`] has still to hand to the logs: access, error.
@@ -176,6 +201,9 @@ impl Sinks {
             self.error.clear();
         }
         self.register.enter(&mut self.round, end);
+        if let Some(feed) = self.register.feed() {
+            feed.add(&mut self.gathered);
+        }
         let tally = std::mem::take(&mut self.tally);
         self.lane.stats().add(&mut self.counted);
         let (room, parted) = (self.lane.room(), tally.settled + tally.left);
@@ -193,4 +221,9 @@ fn counted_reason(settlement: &Settlement) -> &'static str {
         Cow::Borrowed(known) if !known.is_empty() || settlement.end == End::Succeeded => known,
         Cow::Borrowed(_) | Cow::Owned(_) => OTHER,
     }
+}
+
+/// Milliseconds since the Unix epoch.
+fn millis(unix: Duration) -> u64 {
+    u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
 }

@@ -15,10 +15,10 @@
 //! all but the last have MORE.
 
 /// Bytes before the record.
-pub(super) const FRAME_HEAD: usize = 12;
+pub(crate) const FRAME_HEAD: usize = 12;
 
 /// Our limit: bytes of one record; the largest body of a request (256 MiB) makes a shorter one.
-pub(super) const RECORD_MAX: usize = 512 << 20;
+pub(crate) const RECORD_MAX: usize = 512 << 20;
 
 const MARKER: [u8; 2] = [0xf9, 0xfe];
 const FIRST: u8 = 0x40;
@@ -26,25 +26,25 @@ const MORE: u8 = 0x80;
 
 /// A whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
-    pub(super) kind: u8,
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: u8,
     /// Whether it is the first of its group.
-    pub(super) first: bool,
+    pub(crate) first: bool,
     /// Whether its group goes on.
-    pub(super) more: bool,
-    pub(super) record: &'a [u8],
+    pub(crate) more: bool,
+    pub(crate) record: &'a [u8],
 }
 
 impl Frame<'_> {
     /// Bytes of the frame.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         FRAME_HEAD + self.record.len()
     }
 }
 
 /// What stands at the begin of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look<'a> {
+pub(crate) enum Look<'a> {
     Frame(Frame<'a>),
     /// It may be a frame, with so many bytes in all.
     Short(usize),
@@ -54,13 +54,13 @@ pub(super) enum Look<'a> {
 
 /// What the checksums of a segment are mixed with: bytes that lay on the disk before, or that
 /// belong to another segment, are no frames of this one.
-pub(super) fn salt(segment: u32) -> u32 {
+pub(crate) fn salt(segment: u32) -> u32 {
     segment.wrapping_mul(0x9e37_79b1) ^ 0x5354_524e
 }
 
 /// Appends a frame of a segment whose salt is 0, see [`seal`]; false if the record is too long.
 #[must_use]
-pub(super) fn put(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+pub(crate) fn put(out: &mut Vec<u8>, kind: u8, write: impl FnOnce(&mut Vec<u8>)) -> bool {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD]);
     write(out);
@@ -88,7 +88,7 @@ fn finish(out: &mut [u8], start: usize, kind: u8, len: u32) {
 }
 
 /// Makes one group of the frames that were put.
-pub(super) fn group(frames: &mut [u8]) {
+pub(crate) fn group(frames: &mut [u8]) {
     let mut starts = Vec::new();
     walk(frames, |at, _| starts.push(at));
     let count = starts.len();
@@ -118,7 +118,7 @@ fn finish_within(frames: &mut [u8], start: usize, kind: u8, len: u32) {
 }
 
 /// Mixes the checksums of whole frames with a salt; a second time takes it out again.
-pub(super) fn seal(frames: &mut [u8], salt: u32) {
+pub(crate) fn seal(frames: &mut [u8], salt: u32) {
     walk(frames, |_, head| {
         let [.., c0, c1, c2, c3] = head;
         let sum = u32::from_le_bytes([*c0, *c1, *c2, *c3]) ^ salt;
@@ -139,7 +139,7 @@ fn walk(frames: &mut [u8], mut see: impl FnMut(usize, &mut [u8; FRAME_HEAD])) {
 }
 
 /// Looks for a frame at the begin of `bytes`.
-pub(super) fn look(bytes: &[u8], salt: u32) -> Look<'_> {
+pub(crate) fn look(bytes: &[u8], salt: u32) -> Look<'_> {
     let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD>() else {
         let prefix = bytes.len().min(MARKER.len());
         let may_be = bytes.get(..prefix) == MARKER.get(..prefix);
@@ -166,7 +166,7 @@ pub(super) fn look(bytes: &[u8], salt: u32) -> Look<'_> {
 }
 
 /// The frame at the begin of `bytes`, which were looked at before.
-pub(super) fn known(bytes: &[u8]) -> Option<Frame<'_>> {
+pub(crate) fn known(bytes: &[u8]) -> Option<Frame<'_>> {
     let (head, rest) = bytes.split_first_chunk::<FRAME_HEAD>()?;
     let [_, _, kind, _, l0, l1, l2, l3, ..] = *head;
     Some(Frame {
@@ -178,7 +178,7 @@ pub(super) fn known(bytes: &[u8]) -> Option<Frame<'_>> {
 }
 
 /// Where the next frame may begin, at `from` or later.
-pub(super) fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
     let [first, _] = MARKER;
     let rest = bytes.get(from..)?;
     let mut at = 0;

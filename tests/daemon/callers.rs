@@ -113,7 +113,7 @@ fn nobody_calls_without_an_api_key() {
 fn a_key_is_good_for_the_rights_that_stand_behind_it() {
     let site = Site::unreachable().with_path("core.api_key_path", "api-keys");
     let key = |right: &str| format!("{KEY}-{right}");
-    let rights = ["push", "read", "operate", "topics", "channels"];
+    let rights = ["push", "read", "operate", "topics", "channels", "feed"];
     let lines = rights.map(|right| format!("{} rights={right}\n", key(right)));
     fs::write(
         site.path("api-keys"),
@@ -144,6 +144,8 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
             r#"{"message_storage_policy":1}"#,
             "channels",
         ),
+        ("GET", "/settlements", "", "feed"),
+        ("GET", "/tokens/dead", "", "feed"),
         ("DELETE", "/channels/ab", "", "channels"),
         ("GET", "/channels", "", "read"),
         ("GET", "/channels/ab", "", "read"),
@@ -179,7 +181,7 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         assert_eq!(reply.status, status, "{target}");
     }
     let log = site.operator_log();
-    for right in ["push", "read", "operate", "channels"] {
+    for right in ["push", "read", "operate", "channels", "feed"] {
         let told = format!("whose API key lacks the right {right} refused");
         assert!(log.contains(&told), "{log}");
     }
@@ -192,7 +194,7 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
         ask(&daemon, "GET", "/stat/app", &as_who("push"), "").status == 200
     });
     let told = site.operator_log();
-    let rotation = "holds 1 API key (were 6): 0 added, 5 removed, 1 with other rights";
+    let rotation = "holds 1 API key (were 7): 0 added, 6 removed, 1 with other rights";
     assert!(told.contains(rotation), "{told}");
     fs::write(site.path("api-keys"), line("push,raed")).unwrap();
     daemon.signal("HUP");

@@ -63,24 +63,32 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
 /// The commands of a block, without their comments: lines, but for those within quotation marks.
 fn commands(block: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
-    let mut is_open = false;
+    let mut open = None;
     for line in block.lines().filter(|line| !line.trim().is_empty()) {
-        let is_quoted = |before: &str| is_open ^ (before.matches('\'').count() % 2 == 1);
         let line = match line.split_once(" #") {
             // An apostrophe in a comment would take the commands behind it for quoted.
-            Some((before, _)) if !is_quoted(before) => before.trim_end(),
+            Some((before, _)) if quoted(before, open).is_none() => before.trim_end(),
             _ => line,
         };
-        if is_open {
-            let last = commands.last_mut().unwrap();
-            write!(last, "\n{line}").unwrap();
-        } else {
-            commands.push(line.to_owned());
+        let goes_on = |last: &&mut String| open.is_some() || last.ends_with("&&");
+        match commands.last_mut().filter(goes_on) {
+            Some(last) => write!(last, "\n{line}").unwrap(),
+            None => commands.push(line.to_owned()),
         }
-        is_open ^= line.matches('\'').count() % 2 == 1;
+        open = quoted(line, open);
     }
-    assert!(!is_open, "a quotation mark is not closed: {block}");
+    assert!(open.is_none(), "a quotation mark is not closed: {block}");
     commands
+}
+
+/// The quotation mark that is open behind a text, if one is; `open` is the one before it.
+fn quoted(text: &str, open: Option<char>) -> Option<char> {
+    let marks = text.chars().filter(|mark| ['\'', '"'].contains(mark));
+    marks.fold(open, |open, mark| match open {
+        None => Some(mark),
+        Some(is) if is == mark => None,
+        other => other,
+    })
 }
 
 struct Scene {

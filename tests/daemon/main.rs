@@ -15,6 +15,7 @@ mod check;
 mod command_line;
 mod disks;
 mod documents;
+mod feed;
 mod front;
 #[path = "../gaurun_contract/mod.rs"]
 mod gaurun_contract;

@@ -16,7 +16,7 @@ use crate::harness::site::Site;
 const API_KEY: &str = "0123456789abcdef-every-key";
 
 /// What waits for a restart, in the order of the alphabet.
-const WAITING: [&str; 13] = [
+const WAITING: [&str; 15] = [
     "core.address",
     "core.control_socket",
     "core.node",
@@ -25,6 +25,8 @@ const WAITING: [&str; 13] = [
     "core.socket_group",
     "core.socket_mode",
     "core.workers",
+    "feedback.bytes",
+    "feedback.sync",
     "journal.dir",
     "journal.scheduled_bytes",
     "journal.scheduled_max",
@@ -86,6 +88,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("log.hide_token", _) => one(json!("yes")),
         ("log.level", _) => one(json!("debug")),
         ("journal.sync", _) => one(json!("interval")),
+        ("feedback.sync", _) => one(json!("group")),
         ("ios.token_auth_key_id" | "ios.token_auth_team_id", _) => one(json!("OTHER12345")),
         ("ios.token_auth_old_key_id" | "ios.token_auth_old_key_path", _) => {
             fs::write(site.path("old.p8"), credentials::signing_key()).unwrap();
@@ -133,6 +136,9 @@ fn write(path: &Path, text: &str, changes: &[(String, Value)]) {
     for (key, value) in changes {
         let (section, name) = key.split_once('.').unwrap();
         let head = format!("[{section}]\n");
+        if !text.contains(&head) {
+            text = format!("{text}\n{head}");
+        }
         let (before, after) = text.split_once(&head).unwrap();
         let begin = format!("{name} = ");
         let others = |line: &&str| !line.starts_with(&begin);

@@ -4,12 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use super::super::apps::LANE_FIELDS;
+use super::super::feed_query::{LIMIT, LIMIT_MAX};
 use super::super::gorush::GORUSH_MEMBERS;
 use super::super::plan::reasons::REJECTION_REASONS;
 use super::super::request::{REQUEST_FIELDS, RequestField, TARGET_FIELDS, field};
 use crate::provider::apns::{CHANNEL_PUSH_TYPE, push_types};
 use crate::provider::fcm::schema::{FieldKind, LABEL_MAX, MESSAGE, MessageField, Rule};
 use crate::provider::{SchemaMember, ValueSchema};
+use crate::push::{ApnsEnvironment, Provider};
 
 /// Sets a member of an object.
 pub(super) fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
@@ -167,6 +169,71 @@ pub(super) fn push_state() -> Value {
             "fcm_name": text,
             "token_is": {"enum": ["dead", "suspect"]},
             "gone_since": count,
+        },
+    })
+}
+
+/// What may stand in the query of a request for records of a feed.
+pub(super) fn page_fields() -> [Value; 2] {
+    let after = json!({
+        "name": "after",
+        "in": "query",
+        "description": "The cursor of the last record that was seen, or `next` of the answer \
+                        before; without it the oldest come first.",
+        "schema": {"type": "string", "minLength": 1},
+    });
+    let limit = json!({
+        "name": "limit",
+        "in": "query",
+        "description": "Records and gaps at most.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT},
+    });
+    [after, limit]
+}
+
+/// Records of a feed.
+pub(super) fn feed_answer() -> Value {
+    let count = json!({"type": "integer", "minimum": 0});
+    let text = json!({"type": "string"});
+    let millis = json!({
+        "type": "integer",
+        "minimum": 0,
+        "description": "Milliseconds since the Unix epoch.",
+    });
+    let record = json!({
+        "type": "object",
+        "required": ["cursor"],
+        "properties": {
+            "cursor": text,
+            "id": count,
+            "identifier": text,
+            "app": text,
+            "platform": {"enum": Provider::ALL.map(Provider::platform)},
+            "environment": {"enum": ApnsEnvironment::ALL.map(ApnsEnvironment::word)},
+            "end": {"enum": ["succeeded", "failed", "expired"]},
+            "status": count,
+            "reason": text,
+            "token": text,
+            "token_is": {"enum": ["dead", "suspect"]},
+            "gone_since": millis,
+            "attempts": count,
+            "accepted_at": millis,
+            "settled_at": millis,
+            "gap": {"const": true, "description": "Records are missing here."},
+            "records": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "How many, if that is known.",
+            },
+        },
+    });
+    json!({
+        "type": "object",
+        "required": ["records", "next", "more"],
+        "properties": {
+            "records": {"type": "array", "items": record},
+            "next": {"type": "string", "description": "What to ask after next."},
+            "more": {"type": "boolean", "description": "Whether there is more at once."},
         },
     })
 }

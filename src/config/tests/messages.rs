@@ -15,7 +15,7 @@ fn every_key_refuses_another_type() {
             Allowed::Secret => ("735191", "= (not shown)"),
         };
         let mut text = String::new();
-        for section in ["core", "ios", "android", "journal", "log"] {
+        for section in ["core", "ios", "android", "journal", "feedback", "log"] {
             writeln!(text, "[{section}]").unwrap();
             if section == key.section {
                 writeln!(text, "{} = {wrong}", key.name).unwrap();
@@ -106,7 +106,8 @@ fn unknown_names_get_the_nearest_known_one() {
     );
     check(
         "[metrics]",
-        "f:1:2: metrics: unknown section; known are core, ios, android, apps, journal and log",
+        "f:1:2: metrics: unknown section; known are core, ios, android, apps, journal, \
+         feedback and log",
     );
     check(
         "core = 3",

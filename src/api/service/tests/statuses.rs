@@ -10,7 +10,9 @@ use crate::api::openapi;
 use crate::backlog::Backlog;
 use crate::delivery::channel_manager::{NoNews, RequestFate};
 use crate::delivery::outcome::Settlement;
+use crate::feed::{Feed, FeedSettings};
 use crate::http1::Timeouts;
+use crate::journal::Files;
 use crate::journal::fixture::MemoryFiles;
 use crate::provider::AnswerHead;
 use crate::provider::apns::{ChannelNews, ChannelOrder, ROWS, answer};
@@ -159,6 +161,24 @@ fn statuses_of_one(method: &str, path: &str) -> BTreeSet<u16> {
             let (mut web, files) = unkept();
             files.fail_syncs(true);
             given.insert(asked(&mut web, method, path, HOST, ""));
+        }
+        "/settlements" | "/tokens/dead" => {
+            let site = site(Some(10), None);
+            let files: Arc<dyn Files> = Arc::new(MemoryFiles::default());
+            let settings = FeedSettings {
+                dir: "/feed".into(),
+                bytes: 1 << 20,
+                sync_every: Duration::ZERO,
+            };
+            let (feed, _) = Feed::start(&files, &settings, 1, Moment::now()).unwrap();
+            site.host.register.set_feed(Arc::new(feed));
+            let mut web = super::web(site);
+            given.insert(asked(&mut web, method, path, HOST, body));
+            let stream = path
+                .trim_start_matches('/')
+                .replace("tokens/dead", "dead-tokens");
+            let of_another = format!("{path}?after={stream}.2.0");
+            given.insert(web.ask(method, &of_another, "").status);
         }
         "/channels" | "/channels/{channel}" => given.extend(statuses_of_channels(method, path)),
         _ => {}

@@ -1,0 +1,53 @@
+//! `GET /settlements` and `GET /tokens/dead`: what became of pushes, in order, after a cursor.
+
+use super::super::feed_query::{Wished, body, wished};
+use super::Service;
+use crate::feed::{FeedReadError, FeedStream, PAGE_BYTES};
+use crate::http1::head::Head;
+use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
+
+/// Bytes that an answer takes at most: the records, and a copy with what stands around them, each
+/// in what doubles as it grows.
+pub(super) const ANSWER_BYTES: usize = 4 * PAGE_BYTES;
+
+impl Service {
+    /// The answer to a request for records of that stream.
+    pub(super) fn feed(&self, head: &Head, stream: FeedStream, query: &str) -> Reply {
+        let Wished { after, limit } = match wished(query) {
+            Ok(wished) => wished,
+            Err(why) => return Reply::message(400, &why),
+        };
+        let Some(feed) = self.whereabouts.register.feed() else {
+            return match self.backlog.is_not_ready() {
+                Some(why) => Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS),
+                None => Reply::message(404, NO_FEED),
+            };
+        };
+        let rights = self.rights(head);
+        let reaches = |app: &str| rights.reach(app);
+        match feed.read(stream, after.as_deref(), limit, &reaches) {
+            Ok(page) => Reply::new(200, reply::JSON, body(&page)),
+            Err(FeedReadError::NotACursor) => {
+                let text = format!(
+                    "after is no cursor of {}: it must be spelt as an answer of it had it in \
+                     cursor or next; without it the oldest come first",
+                    stream.path()
+                );
+                Reply::message(400, &text)
+            }
+            Err(FeedReadError::Gone) => Reply::message(410, GONE),
+            Err(FeedReadError::Unreadable(error)) => {
+                ::log::error!("{} cannot be read: {error}", stream.path());
+                Reply::message(503, "the feed cannot be read; the operator log has why")
+                    .with_retry_after(RETRY_AFTER_SECS)
+            }
+        }
+    }
+}
+
+const NO_FEED: &str = "no feed is kept: journal.sync or feedback.sync is \"off\", or the operator \
+                       log has why at the last start";
+
+const GONE: &str = "records after this cursor are gone, since there were more than feedback.bytes \
+                    holds, or the cursor is of another feed: ask once without after, and go on \
+                    from there; what is missing is told there, first of all";

@@ -1,0 +1,68 @@
+//! The feed, opened beside the journal as the configuration says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use super::numbering;
+use super::state_directory::StateDirectory;
+use crate::config::{self, Config};
+use crate::feed::{Feed, FeedSettings};
+use crate::journal::{DiskFiles, Files};
+use crate::moment::{self, Moment};
+
+/// Where the feed's files are, below the journal's directory, whose lock is theirs too.
+pub(super) const FEED_DIR: &str = "feed";
+/// How long records may be written and not durable, unless each is synced.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Opens the feed, if there is to be one, and tells the operator what is in it. What cannot be used
+/// keeps no daemon from serving: then there is none until the next start.
+pub(super) fn open(
+    config: &Config,
+    state: &StateDirectory,
+) -> Result<Option<Arc<Feed>>, StartError> {
+    let Some(journal) = &config.journal else {
+        return Ok(None);
+    };
+    let started = moment::now();
+    let dir = state.path.as_deref().unwrap_or(&journal.dir).join(FEED_DIR);
+    let files: Arc<dyn Files> = Arc::new(DiskFiles);
+    let Some(feedback) = &config.feedback else {
+        if let Err(error) = Feed::pause(&files, &dir, Moment::now()) {
+            let dir = dir.display();
+            ::log::warn!(
+                "feed {dir}: {error}; that there is none for now cannot be said there, and what \
+                 is settled meanwhile will be missing without a word"
+            );
+        }
+        return Ok(None);
+    };
+    let settings = FeedSettings {
+        bytes: feedback.bytes,
+        sync_every: match feedback.sync {
+            config::Sync::Group => Duration::ZERO,
+            config::Sync::Interval => SYNC_EVERY,
+        },
+        dir,
+    };
+    let dir = settings.dir.display();
+    let [a, b, c, d, ..] = numbering::random()?.to_le_bytes();
+    let epoch = u32::from_le_bytes([a, b, c, d]);
+    let (feed, found) = match Feed::start(&files, &settings, epoch, Moment::now()) {
+        Ok(opened) => opened,
+        Err(error) => {
+            ::log::error!(
+                "feed {dir}: cannot be used: {error}. There is none until the next start: what is \
+                 settled meanwhile is in the push log alone; see to the directory, and restart"
+            );
+            return Ok(None);
+        }
+    };
+    let took = moment::since(started).as_secs_f32();
+    ::log::info!("feed {dir}: {found}, opened in {took:.3} s");
+    for trouble in &found.troubles {
+        ::log::error!("feed: {trouble}");
+    }
+    Ok(Some(Arc::new(feed)))
+}

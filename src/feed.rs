@@ -1,0 +1,347 @@
+//! What became of pushes, for whoever asks later: how each ended, and which device tokens are dead.
+//! Two streams of records beside the journal, durable and bounded.
+//!
+//! # A record's way
+//!
+//! Who settles a push leaves its record in the `inbox` and never waits. The feed's thread numbers
+//! the records, writes them as frames into segments, and makes them durable every
+//! [`FeedSettings::sync_every`]. Only then are they shown: who has read on to a cursor finds the
+//! same records behind it at any time, whatever has died meanwhile.
+//!
+//! # Gaps
+//!
+//! The numbers of a stream follow one another, and a number without a record is a gap, which
+//! readers are told with its size. So no gap has to be kept anywhere: records that were removed to
+//! keep the bound, that there was no room for in memory, that the disk has not made durable or has
+//! damaged, all leave their numbers free. Only of what a process had in memory when it died, nobody
+//! knows the size: the next process puts a mark in its place.
+//!
+//! # Bounds
+//!
+//! A stream has [`FeedSettings::bytes`]; the oldest segment goes as a whole. A cursor before what is
+//! left is refused, and who asks without one is told first how many records are gone.
+//!
+//! # Faults
+//!
+//! None of them stops a push. A segment that cannot be written is given up and another one begun,
+//! once a second; meanwhile records wait in memory, and beyond [`BUFFER_BYTES`] are counted. What is
+//! wrong with files of an earlier process is told at the start, and is a gap.
+//!
+//! `stream`, `cursor`, `record`, `segment` and `shelf` are pure.
+
+mod cursor;
+mod frames;
+mod inbox;
+mod opening;
+mod page;
+mod record;
+mod scribe;
+mod segment;
+mod shelf;
+mod stream;
+mod writer;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+pub use inbox::{BUFFER_BYTES, Gathered};
+pub use page::PAGE_BYTES;
+pub use record::FeedRecord;
+pub use stream::FeedStream;
+
+use self::cursor::Cursor;
+use self::inbox::{FeedCounts, FeedInbox};
+use self::page::PageWish;
+use self::scribe::Scribe;
+use self::writer::{SharedShelf, StreamPlace, StreamWriter, lock};
+use crate::journal::Files;
+use crate::moment::{self, Moment};
+
+/// How a feed is kept.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// Where its files are.
+    pub dir: PathBuf,
+    /// Bytes that each stream may take on the disk.
+    pub bytes: u64,
+    /// How long records may be written and not durable: at a power failure those are lost.
+    pub sync_every: Duration,
+}
+
+/// The feed of a daemon. Its methods may be called from any thread.
+pub struct Feed {
+    inbox: Arc<FeedInbox>,
+    streams: [ReadStream; 2],
+    /// Set when the thread is not waited for any longer.
+    is_abandoned: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    ended: Mutex<Option<Receiver<()>>>,
+}
+
+/// One stream, to be read.
+#[derive(Debug)]
+struct ReadStream {
+    place: StreamPlace,
+    shelf: SharedShelf,
+}
+
+/// How a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedFigures {
+    /// The stream.
+    pub stream: FeedStream,
+    /// Records written since the start.
+    pub written: u64,
+    /// Records since the start that there was no room for, or that the disk has not kept.
+    pub lost: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Records that are kept, or whose place is.
+    pub kept: u64,
+    /// When the oldest segment was begun, in seconds since the Unix epoch, if there is one.
+    pub oldest: Option<u64>,
+}
+
+/// A part of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedPage {
+    /// Records and gaps as JSON objects, with commas between them.
+    pub records: Vec<u8>,
+    /// The cursor to go on after.
+    pub next: String,
+    /// Whether there was more than would fit.
+    pub more: bool,
+}
+
+/// Why nothing is read.
+#[derive(Debug)]
+pub enum FeedReadError {
+    /// It is no cursor of that stream.
+    NotACursor,
+    /// What it names is no longer there.
+    Gone,
+    /// The disk does not give it.
+    Unreadable(io::Error),
+}
+
+impl Feed {
+    /// Opens the streams, goes on where an earlier process has ended, and starts the thread that
+    /// writes. `epoch` marks the cursors of streams that are new: a random number. Also what is to
+    /// be told to the operator of what was found, and what is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be used, or there can be no thread.
+    pub fn start(
+        files: &Arc<dyn Files>,
+        settings: &FeedSettings,
+        epoch: u32,
+        now: Moment,
+    ) -> io::Result<(Self, FeedFound)> {
+        files.create_dir(&settings.dir)?;
+        let mut found = FeedFound::default();
+        let mut open = |stream| {
+            let place = StreamPlace {
+                files: Arc::clone(files),
+                dir: settings.dir.clone(),
+                stream,
+            };
+            let (writer, of_stream) = StreamWriter::open(place, settings.bytes, epoch, now)?;
+            let told = format!("{}: {of_stream}", stream.word());
+            found.streams.push(told);
+            found.troubles.extend(of_stream.troubles);
+            let read = ReadStream {
+                place: writer.place.clone(),
+                shelf: Arc::clone(&writer.shelf),
+            };
+            Ok::<_, io::Error>((writer, read))
+        };
+        let (settlements, of_settlements) = open(FeedStream::Settlements)?;
+        let (dead_tokens, of_dead_tokens) = open(FeedStream::DeadTokens)?;
+        let writers = [settlements, dead_tokens];
+        let is_abandoned = Arc::<AtomicBool>::default();
+        let writers = writers.map(|mut writer| {
+            writer.is_abandoned = Arc::clone(&is_abandoned);
+            writer
+        });
+        let inbox = Arc::<FeedInbox>::default();
+        let scribe = Scribe::new(Arc::clone(&inbox), writers, settings.sync_every);
+        let streams = [of_settlements, of_dead_tokens];
+        let (ends, ended) = crossbeam_channel::bounded(0);
+        thread::Builder::new()
+            .name("feed".to_owned())
+            .spawn(move || {
+                scribe.run();
+                drop::<crossbeam_channel::Sender<()>>(ends);
+            })?;
+        let feed = Self {
+            inbox,
+            streams,
+            is_abandoned,
+            ended: Mutex::new(Some(ended)),
+        };
+        Ok((feed, found))
+    }
+
+    /// Takes what was gathered. Never waits: what there is no room for is counted.
+    pub fn add(&self, gathered: &mut Gathered) {
+        self.inbox.add(gathered);
+    }
+
+    fn stream(&self, stream: FeedStream) -> &ReadStream {
+        let [settlements, dead_tokens] = &self.streams;
+        match stream {
+            FeedStream::Settlements => settlements,
+            FeedStream::DeadTokens => dead_tokens,
+        }
+    }
+
+    /// Reads what comes after a cursor, or from the oldest on: up to `limit` records and gaps, of
+    /// the apps that are reached.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing is read.
+    pub fn read(
+        &self,
+        stream: FeedStream,
+        after: Option<&str>,
+        limit: usize,
+        reaches: &dyn Fn(&str) -> bool,
+    ) -> Result<FeedPage, FeedReadError> {
+        let ReadStream { place, shelf, .. } = self.stream(stream);
+        let (epoch, first, shown) = {
+            let shared = lock(shelf);
+            (shared.epoch, shared.first(), shared.shown)
+        };
+        let after = match after {
+            None => 0,
+            Some(text) => {
+                let cursor = Cursor::of(text).filter(|cursor| cursor.stream == stream);
+                let Cursor {
+                    epoch: of, number, ..
+                } = cursor.ok_or(FeedReadError::NotACursor)?;
+                if of != epoch || number.saturating_add(1) < first || number >= shown {
+                    return Err(FeedReadError::Gone);
+                }
+                number
+            }
+        };
+        let wish = PageWish {
+            after,
+            limit,
+            reaches,
+        };
+        let page = page::read(place, shelf, &wish).map_err(FeedReadError::Unreadable)?;
+        let next = Cursor {
+            stream,
+            epoch,
+            number: page.seen,
+        };
+        Ok(FeedPage {
+            records: page.json,
+            next: next.to_string(),
+            more: page.more,
+        })
+    }
+
+    /// How the streams stand.
+    pub fn figures(&self) -> [FeedFigures; 2] {
+        let [settlements, dead_tokens] = &self.inbox.counts;
+        let of = |stream, counts: &FeedCounts| {
+            let shared = lock(&self.stream(stream).shelf);
+            let oldest = shared.segments.front().map(|segment| segment.begun);
+            FeedFigures {
+                stream,
+                written: counts.written.load(Ordering::Relaxed),
+                lost: counts.lost.load(Ordering::Relaxed),
+                bytes: shared.bytes(),
+                kept: shared.shown.saturating_sub(shared.first()),
+                oldest: oldest.filter(|begun| *begun > 0),
+            }
+        };
+        [
+            of(FeedStream::Settlements, settlements),
+            of(FeedStream::DeadTokens, dead_tokens),
+        ]
+    }
+
+    /// Says in the files that are there that how pushes end is not told for a while, since there is
+    /// to be no feed: the next one begins with a gap.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be said.
+    pub fn pause(files: &Arc<dyn Files>, dir: &Path, now: Moment) -> io::Result<()> {
+        let names = match files.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            names => names?,
+        };
+        for stream in FeedStream::ALL {
+            let is_its = |name: &String| segment::number(stream, name).is_some();
+            if names.iter().any(is_its) {
+                let place = StreamPlace {
+                    files: Arc::clone(files),
+                    dir: dir.to_owned(),
+                    stream,
+                };
+                // It says that a process has begun, and nobody that it has ended.
+                drop(StreamWriter::open(place, u64::MAX, 0, now)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what there is, after which nothing more is to come; false if that takes longer, and
+    /// then nothing more is written.
+    pub fn close(&self, within: Duration) -> bool {
+        self.inbox.close();
+        // No code panics while it holds the lock.
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = ended.take() else {
+            return true;
+        };
+        let timed_out = Err(crossbeam_channel::RecvTimeoutError::Timeout);
+        let is_late = moment::receive_within(&thread, within) == timed_out;
+        // Whoever has the journal's lock next may have the files.
+        self.is_abandoned.store(is_late, Ordering::Release);
+        !is_late
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+/// What an earlier process has left.
+#[derive(Debug, Default)]
+pub struct FeedFound {
+    /// What there is, stream by stream.
+    streams: Vec<String>,
+    /// What is wrong with it, each in words for the operator.
+    pub troubles: Vec<String>,
+}
+
+impl fmt::Display for FeedFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.streams.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests;
