@@ -57,11 +57,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::delivery::register::{Keeper, Register};
-use crate::journal::{Fed, Journal, Outstanding, State};
+use crate::journal::{Fed, Journal, JournalDisk, Outstanding, State};
 use crate::log::Logs;
 use crate::moment::Moment;
 use crate::push::{Accepted, End, LaneId, Push, PushId, SoFar, Waits};
 use crate::recover::attempts;
+use crate::stats::HistogramFigures;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
 pub use crate::journal::{KeptAnswer, Refused};
@@ -333,6 +334,16 @@ impl Backlog {
         journal.map_or_else(Default::default, |journal| {
             journal.look(lane, from, max_pushes)
         })
+    }
+
+    /// How much room the journal's disk has, if there is a journal, and that is known.
+    pub fn disk(&self) -> Option<JournalDisk> {
+        self.journal()?.disk()
+    }
+
+    /// How long the journal's syncs have taken, if there is one.
+    pub fn syncs(&self) -> Option<HistogramFigures> {
+        self.journal().map(Journal::syncs)
     }
 
     /// Pushes that are kept and not settled.

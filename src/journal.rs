@@ -97,7 +97,7 @@ mod state;
 mod store;
 mod unread;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -126,6 +126,7 @@ use self::store::Store;
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
 use crate::push::{Accepted, End, LaneId, Node, PushId};
+use crate::stats::{Histogram, HistogramFigures};
 
 /// The journal of a daemon. Its methods may be called from any thread.
 #[derive(Debug)]
@@ -138,6 +139,19 @@ pub struct Journal {
     scheduled_max: u64,
     /// Whether all that is sent is noted before.
     notes_handed: AtomicBool,
+    syncs: Arc<Histogram>,
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    reserve_bytes: u64,
+}
+
+/// The disk that a journal is on, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalDisk {
+    /// What is free of it.
+    pub free: u64,
+    /// What has to be free for anything to be accepted.
+    pub needed: u64,
 }
 
 /// What is left when the journal is closed.
@@ -185,13 +199,15 @@ impl Journal {
         settings: Settings,
         now: Moment,
     ) -> Result<(Self, Recovered), OpenError> {
-        let (store, recovered) = Store::open(files, lock, settings.clone(), now)?;
+        let opened = Store::open(Arc::clone(&files), lock, settings.clone(), now)?;
+        let (store, recovered) = opened;
         let inbox = Arc::new(Inbox::new(settings.node, store.ids()));
-        let catalogue = store.catalogue().clone();
+        let (catalogue, syncs) = (store.catalogue().clone(), Arc::clone(store.syncs()));
         let mut flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
         flusher.look_at_room(now);
         let heartbeat = flusher.heartbeat();
-        let scheduled_max = settings.scheduled_max;
+        let (scheduled_max, reserve_bytes) = (settings.scheduled_max, settings.reserve_bytes);
+        let dir = settings.dir.clone();
         let notes_handed = AtomicBool::new(settings.notes_handed);
         let thread = thread::Builder::new()
             .name("journal".to_owned())
@@ -207,6 +223,10 @@ impl Journal {
             heartbeat,
             scheduled_max,
             notes_handed,
+            syncs,
+            files,
+            dir,
+            reserve_bytes,
         };
         Ok((journal, recovered))
     }
@@ -434,6 +454,18 @@ impl Journal {
     /// The lanes that have pushes which are still to be fed, whether they are served or not.
     pub fn lanes_unfed(&self) -> Vec<LaneId> {
         self.catalogue.lock().index.lanes_unfed()
+    }
+
+    /// How long its syncs have taken.
+    pub fn syncs(&self) -> HistogramFigures {
+        self.syncs.figures()
+    }
+
+    /// How much room its disk has, by the disk's own word; none if that says nothing.
+    pub fn disk(&self) -> Option<JournalDisk> {
+        let free = self.files.free_space(&self.dir).ok()?;
+        let needed = self.reserve_bytes;
+        Some(JournalDisk { free, needed })
     }
 
     /// How many pushes are outstanding, those that are still to be fed among them.

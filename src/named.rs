@@ -85,8 +85,9 @@ pub struct Found<T> {
 pub enum ApnsIdentity {
     /// Whoever has this key.
     Key(SigningKey),
-    /// Whoever has the certificate that the TLS set-up shows.
-    Certificate,
+    /// Whoever has the certificate that the TLS set-up shows; the second since the Unix epoch at
+    /// which that ends, if it can be read.
+    Certificate(Option<i64>),
 }
 
 /// All that connections to APNs are made with.
@@ -366,7 +367,9 @@ fn who(
                 }
             }
             doubts.extend(first_at(of_chain, cert_path, doubtful));
-            Ok((ApnsIdentity::Certificate, Some(identity)))
+            let own = identity.certificates().first();
+            let until = own.and_then(|own| Some(validity(own)?.to));
+            Ok((ApnsIdentity::Certificate(until), Some(identity)))
         }
     }
 }

@@ -25,3 +25,21 @@ use std::sync::atomic::AtomicU64;
 
 /// Panics of all threads of the process, those that cost nothing too.
 pub static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Lines of all logs that were dropped: for want of room, or since a log could not be written.
+pub static LINES_DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// What became of reloads of the configuration.
+#[derive(Debug)]
+pub struct Reloads {
+    /// Those that put a configuration in force, be it the one of before.
+    pub done: AtomicU64,
+    /// Those that left the one of before in force.
+    pub refused: AtomicU64,
+}
+
+/// Reloads of this process.
+pub static RELOADS: Reloads = Reloads {
+    done: AtomicU64::new(0),
+    refused: AtomicU64::new(0),
+};

@@ -61,7 +61,10 @@ const KNOWS: [(&str, &str); 37] = [
     ("http1", "count crash_point heartbeat live moment regular"),
     ("http2", ""),
     ("jitter", ""),
-    ("journal", "count encoding heartbeat moment push regular"),
+    (
+        "journal",
+        "count encoding heartbeat moment push regular stats",
+    ),
     ("lane", "jitter moment push stats"),
     ("live", ""),
     ("log", "count heartbeat live moment push regular stats"),
@@ -381,12 +384,8 @@ fn pure_files_touch_nothing() {
         seen += 1;
         for line in source.code() {
             for impure in IMPURE.iter().filter(|impure| line.contains(**impure)) {
-                findings.push(format!(
-                    "{}: pure, but: {}: {}",
-                    source.path,
-                    impure,
-                    line.trim()
-                ));
+                let (path, line) = (&source.path, line.trim());
+                findings.push(format!("{path}: pure, but: {impure}: {line}"));
             }
         }
     }

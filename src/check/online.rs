@@ -173,7 +173,7 @@ fn ask_apns(
 ) -> Result<Trial, String> {
     let Apns { identity, tls, .. } = found;
     let authorization = match identity {
-        ApnsIdentity::Certificate => None,
+        ApnsIdentity::Certificate(_) => None,
         ApnsIdentity::Key(key) => {
             // The daemon's own tokens: another would count as an update.
             let token = AuthTokens::new(key).current(Moment::now())?;

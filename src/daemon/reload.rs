@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::log::Level;
@@ -25,6 +26,7 @@ use crate::delivery::running_lane::RunningLane;
 use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
 use crate::push::LaneId;
+use crate::stats;
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -78,6 +80,7 @@ impl Daemon {
         self.logs.reopen();
         match prepared {
             Ok(prepared) => {
+                stats::RELOADS.done.fetch_add(1, Ordering::Relaxed);
                 let told = self.put_in_force(prepared);
                 for (level, line) in &told {
                     ::log::log!(*level, "reload: {line}");
@@ -90,6 +93,7 @@ impl Daemon {
                 ControlAnswer::Reloaded { lines }
             }
             Err(problems) => {
+                stats::RELOADS.refused.fetch_add(1, Ordering::Relaxed);
                 for problem in &problems {
                     ::log::error!("reload: {problem}");
                 }

@@ -138,7 +138,7 @@ fn apns_route(
         }
     };
     let (credentials, speaker) = match found.identity {
-        ApnsIdentity::Certificate => (Credentials::Certificate, Speaker::Certificate),
+        ApnsIdentity::Certificate(until) => (Credentials::Certificate(until), Speaker::Certificate),
         ApnsIdentity::Key(key) => {
             let directory = state.path.as_deref();
             let tokens = state

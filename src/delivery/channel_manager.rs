@@ -414,7 +414,11 @@ mod tests {
             ..manager("https://127.0.0.1:1")
         };
         let ask = |manager: &ChannelManager| {
-            manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate)
+            manager.ask(
+                ChannelOrder::List,
+                LaneId::IOS,
+                &Credentials::Certificate(None),
+            )
         };
         assert_eq!(ask(&without), Err(NoNews::NoBundle));
         let nowhere = ChannelManager {
@@ -428,7 +432,13 @@ mod tests {
     #[test]
     fn what_would_come_to_the_same_is_not_asked_again_at_once() {
         let manager = manager("https://127.0.0.1:1");
-        let ask = || manager.ask(ChannelOrder::List, LaneId::IOS, &Credentials::Certificate);
+        let ask = || {
+            manager.ask(
+                ChannelOrder::List,
+                LaneId::IOS,
+                &Credentials::Certificate(None),
+            )
+        };
         let first = ask().unwrap_err();
         let NoNews::Unanswered { fate, .. } = &first else {
             panic!("{first:?}");

@@ -17,8 +17,9 @@ use super::shared_tokens::SharedTokens;
 /// A lane's credential.
 #[derive(Debug)]
 pub enum Credentials {
-    /// The TLS client certificate says it all.
-    Certificate,
+    /// The TLS client certificate says it all; the second since the Unix epoch at which it ends, if
+    /// that can be read.
+    Certificate(Option<i64>),
     /// APNs auth tokens.
     AuthTokens(Arc<SharedTokens>),
     /// Google access tokens.
@@ -82,7 +83,7 @@ impl Credentials {
     /// counts from its first use.
     pub fn are_at_hand(&self, now: Moment) -> bool {
         match self {
-            Self::Certificate | Self::AuthTokens(_) => true,
+            Self::Certificate(_) | Self::AuthTokens(_) => true,
             Self::AccessTokens(tokens) => tokens.current(now.elsewhere()).is_some(),
         }
     }
@@ -90,7 +91,7 @@ impl Credentials {
     /// The credential for a request of that lane that is sent now; `None` while there is none.
     pub fn current(&self, lane: LaneId, now: Moment) -> Option<Credential> {
         match self {
-            Self::Certificate => Some(Credential::Certificate),
+            Self::Certificate(_) => Some(Credential::Certificate),
             Self::AuthTokens(tokens) => match tokens.current(now) {
                 Ok(token) => Some(Credential::AuthToken(token)),
                 Err(error) => {
@@ -131,7 +132,7 @@ impl Credentials {
     /// known.
     pub fn serves_at(&self, now: Moment) -> Option<Instant> {
         match self {
-            Self::Certificate | Self::AuthTokens(_) => None,
+            Self::Certificate(_) | Self::AuthTokens(_) => None,
             Self::AccessTokens(tokens) => {
                 let at = tokens.serves_at(now.elsewhere())?;
                 let wait = at.saturating_duration_since(now.elsewhere());

@@ -42,7 +42,7 @@ pub(super) fn idle_route() -> Route {
             ids: Arc::default(),
             other: None,
         }),
-        credentials: Credentials::Certificate,
+        credentials: Credentials::Certificate(None),
         pool: None,
         channels: None,
         credential_name: "a certificate".to_owned(),

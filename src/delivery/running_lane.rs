@@ -135,7 +135,7 @@ impl RunningLane {
         let (_, route) = self.route.current();
         let asks_late = match &route.credentials {
             Credentials::AccessTokens(tokens) => tokens.heartbeat().is_overdue(now),
-            Credentials::AuthTokens(_) | Credentials::Certificate => false,
+            Credentials::AuthTokens(_) | Credentials::Certificate(_) => false,
         };
         let classes = [
             (self.threads.are_overdue(now), "connection"),

@@ -41,7 +41,9 @@ use super::note::RefusedFrom;
 use super::schedule::{AppLoads, ScheduledLoad};
 use super::segment::SEGMENT_HEAD;
 use super::{FAILED_SYNC, Settings, SyncPolicy, frame, record, segment};
+use crate::moment;
 use crate::push::LaneId;
+use crate::stats::Histogram;
 
 /// Why something was not written, or not synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +120,8 @@ pub(super) struct Store {
     /// Segments of which something is damaged: they are not removed but kept aside.
     damaged: BTreeSet<u32>,
     file: Arc<dyn JournalFile>,
+    /// How long syncs of it have taken.
+    syncs: Arc<Histogram>,
     /// Where the next frame goes.
     len: u64,
     /// What is to be carried forward, while the checkpoint is not complete.
@@ -156,6 +160,11 @@ impl Store {
     /// What is outstanding.
     pub(super) fn catalogue(&self) -> &SharedCatalogue {
         &self.catalogue
+    }
+
+    /// How long syncs have taken.
+    pub(super) fn syncs(&self) -> &Arc<Histogram> {
+        &self.syncs
     }
 
     /// Bytes that may still be written; unknown counts as enough.
@@ -297,7 +306,10 @@ impl Store {
         if self.synced == self.len {
             return Ok(());
         }
-        match self.file.sync_data() {
+        let begun = moment::now();
+        let synced = self.file.sync_data();
+        self.syncs.add(moment::since(begun));
+        match synced {
             Ok(()) => {
                 self.must_be_linked()?;
                 self.is_synced();

@@ -172,6 +172,7 @@ impl Way {
             self.dropped = 0;
         } else {
             self.dropped += 1;
+            stats::LINES_DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

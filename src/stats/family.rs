@@ -118,6 +118,27 @@ families! {
     /// Panics.
     Panics = Counter "sterna_panics_total" "" []
         "Panics of threads of the process, those that cost nothing too.";
+    /// Lines that are lost.
+    LogLinesDropped = Counter "sterna_log_lines_dropped_total" "" []
+        "Lines of the push log and the operator log that were dropped: a log could not be written.";
+    /// Reloads.
+    Reloads = Counter "sterna_reloads_total" "" ["result"]
+        "Reloads of the configuration: done, or refused, so that the one of before stays in force.";
+    /// When credentials end.
+    CredentialExpiry = Gauge "sterna_credential_expiry_timestamp_seconds" "seconds" ["lane", "kind"]
+        "When the lane's credential ends, since the Unix epoch; kind certificate: that for APNs.";
+    /// How long the journal's disk takes.
+    JournalSync = Histogram "sterna_journal_sync_duration_seconds" "seconds" []
+        "Time of a sync of the journal.";
+    /// What the journal holds.
+    JournalOutstanding = Gauge "sterna_journal_outstanding_pushes" "" []
+        "Pushes in the journal that were accepted and have not ended.";
+    /// What its disk has.
+    JournalDiskFree = Gauge "sterna_journal_disk_free_bytes" "bytes" []
+        "What is free of the disk under the journal.";
+    /// What its disk must have.
+    JournalDiskNeeded = Gauge "sterna_journal_disk_needed_bytes" "bytes" []
+        "What has to be free of it: with less, callers are answered 503.";
     /// Which Sterna it is.
     BuildInfo = Gauge "sterna_build_info" "" ["version"]
         "1; the version is a label.";

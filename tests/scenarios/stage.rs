@@ -109,7 +109,7 @@ impl Setting {
         Route {
             endpoint: ENDPOINT.clone(),
             address,
-            credentials: Credentials::Certificate,
+            credentials: Credentials::Certificate(None),
             pool: None,
             channels: None,
             credential_name: credential.to_owned(),

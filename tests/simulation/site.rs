@@ -121,7 +121,7 @@ impl Site {
             }),
         };
         let credentials = match self.proof {
-            Proof::Certificate => Credentials::Certificate,
+            Proof::Certificate => Credentials::Certificate(None),
             Proof::AuthTokens => auth_tokens(key, issuer, now),
             Proof::AccessTokens => Credentials::AccessTokens(AccessTokens::by_hand(key)),
         };

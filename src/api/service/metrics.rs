@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering;
 use super::super::lane_state;
 use super::super::stat::Sending;
 use super::Service;
+use crate::delivery::credential::Credentials;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::http1::{FREE, More};
 use crate::lane::{Lanes, QueueKind};
 use crate::moment::Moment;
 use crate::push::PushClass;
-use crate::stats::{self, AttemptEnd, Exposition, Family, MetricsPage, Process};
+use crate::stats::{self, AttemptEnd, Exposition, Family, MetricsPage, Process, Reloads};
 
 /// The page, in the format that a client likes best that says this in `Accept`.
 pub(super) fn page(service: &Service, accept: &[u8], more: &mut More<'_>) -> Reply {
@@ -95,6 +96,27 @@ impl Scrape<'_> {
             }
             Family::LaneState => self.states(page),
             Family::Panics => page.sample(&[], stats::PANICS.load(Ordering::Relaxed)),
+            Family::LogLinesDropped => {
+                page.sample(&[], stats::LINES_DROPPED.load(Ordering::Relaxed));
+            }
+            Family::Reloads => {
+                let Reloads { done, refused } = &stats::RELOADS;
+                for (result, count) in [("done", done), ("refused", refused)] {
+                    page.sample(&[result], count.load(Ordering::Relaxed));
+                }
+            }
+            Family::CredentialExpiry => {
+                for (name, running) in self.lanes() {
+                    let (_, route) = running.route.current();
+                    if let Credentials::Certificate(Some(until)) = route.credentials {
+                        page.sample(&[name, "certificate"], until);
+                    }
+                }
+            }
+            Family::JournalSync
+            | Family::JournalOutstanding
+            | Family::JournalDiskFree
+            | Family::JournalDiskNeeded => self.journal(family, page),
             Family::BuildInfo => page.sample(&[env!("CARGO_PKG_VERSION")], 1),
             Family::ProcessCpu
             | Family::ProcessResident
@@ -103,6 +125,28 @@ impl Scrape<'_> {
             | Family::ProcessOpenFiles
             | Family::ProcessMaxFiles
             | Family::ProcessThreads => self.process(family, page),
+        }
+    }
+
+    /// Nothing where there is no journal, or its disk says nothing.
+    fn journal(&self, family: Family, page: &mut MetricsPage<'_>) {
+        let backlog = &self.service.backlog;
+        match family {
+            Family::JournalSync => {
+                if let Some(syncs) = backlog.syncs() {
+                    page.histogram(&[], &syncs);
+                }
+            }
+            Family::JournalOutstanding if backlog.keeps() => {
+                page.sample(&[], backlog.outstanding());
+            }
+            Family::JournalDiskFree | Family::JournalDiskNeeded => {
+                if let Some(disk) = backlog.disk() {
+                    let is_free = family == Family::JournalDiskFree;
+                    page.sample(&[], if is_free { disk.free } else { disk.needed });
+                }
+            }
+            _ => {}
         }
     }
 

@@ -14,6 +14,7 @@ use crate::journal::report::Recovered;
 use crate::journal::unread::Unread;
 use crate::journal::{FAILED_SYNC, IN_DOUBT, LOCK, Settings, segment};
 use crate::moment::Moment;
+use crate::stats::{Histogram, WITHIN_A_MINUTE};
 
 impl Store {
     /// Reads a directory that was taken over.
@@ -89,6 +90,7 @@ impl Store {
             highest: found.highest.max(active),
             damaged: found.damaged,
             file,
+            syncs: Arc::new(Histogram::new(&WITHIN_A_MINUTE)),
             len: found.good_end,
             carry: (!complete).then(Default::default),
             ids: high_water,

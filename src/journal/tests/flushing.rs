@@ -1,5 +1,6 @@
 //! When callers are told, and when settlements are written.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,6 +14,7 @@ use crate::journal::inbox::Inbox;
 use crate::journal::{Attempts, Journal, State, SyncPolicy};
 use crate::moment;
 use crate::push::{End, Node, PushId};
+use crate::stats::{Histogram, WITHIN_A_MINUTE};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -177,6 +179,10 @@ fn who_has_something_for_the_flusher_wakes_it() {
             heartbeat: Heartbeat::new(moment::now()),
             scheduled_max: 0,
             notes_handed: AtomicBool::default(),
+            syncs: Arc::new(Histogram::new(&WITHIN_A_MINUTE)),
+            files: Arc::new(MemoryFiles::default()),
+            dir: PathBuf::new(),
+            reserve_bytes: 0,
         });
         let (rests, is_resting) = crossbeam_channel::bounded(1);
         let flusher = thread::spawn(move || {

@@ -71,8 +71,11 @@ fn a_disk_that_is_full_at_the_start_is_told_before_a_push_is_refused() {
     let (journal, _) = journal(&files, with_reserve);
     let state = journal.state();
     assert!(matches!(state, State::Full { .. }), "{state:?}");
+    let disk = journal.disk().unwrap();
+    assert!(disk.needed == RESERVE && disk.free < RESERVE, "{disk:?}");
     files.set_capacity(None);
     until("it takes pushes", || journal.state() == State::Serving);
+    assert!(journal.disk().unwrap().free > RESERVE);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Lines that are missing from a log, and the one that says so.
 
+use std::sync::atomic::Ordering;
+
 use crate::log::TimeText;
 use crate::log::line;
 use crate::moment::Moment;
+use crate::stats;
 
 /// Lines that were dropped one after the other.
 #[derive(Debug)]
@@ -19,7 +22,9 @@ impl Gap {
 
     /// Drops whole lines.
     pub(super) fn lose(&mut self, lines: &[u8]) {
-        self.lines = self.lines.saturating_add(count(lines));
+        let lines = count(lines);
+        stats::LINES_DROPPED.fetch_add(lines, Ordering::Relaxed);
+        self.lines = self.lines.saturating_add(lines);
     }
 
     /// How many there are.
