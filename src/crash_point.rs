@@ -3,7 +3,8 @@
 //! `STERNA_CRASH_AT="send:17"` is SIGKILL at the 17th passage of the point `send`,
 //! `STERNA_PANIC_AT="send:17"` a panic there;
 //! `STERNA_FAIL_AT="sync:3"` is an input/output error at the third passage of `sync`, if that is a
-//! point that can fail. A release build has no such points.
+//! point that can fail; `STERNA_STALL_AT="sync:3"` has it take long from there on, if that is a
+//! point that can. A release build has no such points.
 
 /// Passes a point, if this is not the passage at which to die.
 #[cfg(not(debug_assertions))]
@@ -29,6 +30,17 @@ pub fn pass(name: &str) {
         !panic.as_ref().is_some_and(|panic| panic.is_now(name)),
         "as asked for at the point {name}"
     );
+}
+
+/// Takes long at a point, from the passage on from which that is asked for.
+#[cfg(debug_assertions)]
+pub fn stall(name: &str) {
+    use std::sync::OnceLock;
+    static STALL: OnceLock<Option<Passage>> = OnceLock::new();
+    let stall = STALL.get_or_init(|| Passage::read("STERNA_STALL_AT"));
+    if stall.as_ref().is_some_and(|stall| stall.is_over(name)) {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+    }
 }
 
 /// Whether this is the passage at which a point is to fail.
@@ -61,8 +73,17 @@ impl Passage {
     }
 
     fn is_now(&self, name: &str) -> bool {
+        self.name == name && self.pass() == self.at
+    }
+
+    fn is_over(&self, name: &str) -> bool {
+        self.name == name && self.pass() >= self.at
+    }
+
+    /// One more passage; how many there were.
+    fn pass(&self) -> u64 {
         use std::sync::atomic::Ordering;
-        self.name == name && self.passed.fetch_add(1, Ordering::SeqCst).saturating_add(1) == self.at
+        self.passed.fetch_add(1, Ordering::SeqCst).saturating_add(1)
     }
 }
 

@@ -110,6 +110,7 @@ impl JournalFile for CrashFile {
         if crash_point::fails("sync") {
             return Err(io::Error::other("the disk is made to fail"));
         }
+        crash_point::stall("sync");
         let synced = self.0.sync_data();
         crash_point::pass("sync");
         synced

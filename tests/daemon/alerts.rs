@@ -12,12 +12,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sterna::moment::Moment;
 use sterna::stats::Family;
 
 use crate::harness::daemon::Daemon;
+use crate::harness::disk::{can_mount, fill, serve_on_disk};
 use crate::harness::documents;
 use crate::harness::prometheus::{self, Scrapes};
 use crate::harness::simulator::Simulated;
@@ -285,6 +287,64 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        what: "a log cannot be written",
+        alert: &["SternaLogLinesDropped"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site =
+                Site::simulated(&simulated.simulator).with_text("log.access_log", "/dev/full");
+            let daemon = site.start();
+            // Eight MiB of lines wait for their file before one is dropped.
+            while_pushed(&daemon, |number| {
+                let most = if number < 6 { 100 } else { 1 };
+                let body = (0..most).map(|nth| {
+                    let first = (number * 100 + nth) * 3;
+                    let tokens: Vec<_> = (first..first + 3).map(hex_token).collect();
+                    json!({"platform": 1, "token": tokens, "message": "m".repeat(3500)})
+                });
+                json!({"notifications": body.collect::<Vec<_>>()})
+            })
+        },
+    },
+    Case {
+        what: "a configuration that cannot be used",
+        alert: &["SternaReloadRefused"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site = Site::simulated(&simulated.simulator);
+            let daemon = site.start();
+            while_pushed(&daemon, |number| {
+                if number == 2 {
+                    fs::write(site.path("sterna.toml"), "[core]\nnonsense = 1\n").unwrap();
+                    daemon.signal("HUP");
+                    wait_until("the reload to be refused", || {
+                        site.operator_log().contains("of before stays in force")
+                    });
+                }
+                ios([hex_token(number)])
+            })
+        },
+    },
+    Case {
+        what: "a client certificate that ends in three days",
+        alert: &["SternaCredentialExpires"],
+        pages: || {
+            let site = Site::unreachable().with_pem("client.pem", "client.key");
+            let (certificate, key) = (site.path("client.pem"), site.path("client.key"));
+            let pair = rcgen::KeyPair::generate().unwrap();
+            let names = vec!["org.example.sterna".to_owned()];
+            let mut params = rcgen::CertificateParams::new(names).unwrap();
+            let until = Moment::now().unix + Duration::from_secs(3 * 86_400);
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + until;
+            fs::write(certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
+            fs::write(key, pair.serialize_pem()).unwrap();
+            let daemon = site.start();
+            let mut scrapes = Scrapes::begin();
+            scrapes.take_each(&daemon, DURING, || ());
+            scrapes
+        },
+    },
+    Case {
         what: "most device tokens are dead",
         alert: &["SternaManyDeadTokens"],
         pages: || {
@@ -310,6 +370,34 @@ const CASES: &[Case] = &[
             })
         },
     },
+    Case {
+        what: "the disk under the journal is nearly full",
+        alert: &["SternaJournalDiskFilling"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site = Site::simulated(&simulated.simulator);
+            let command = serve_on_disk(&site, "journal", 2 * RESERVE + (16 << 20), "rw");
+            let daemon = Daemon::start(command, &site.path("operator.log"));
+            while_pushed(&daemon, |number| {
+                if number == 1 {
+                    fill(&daemon, &site.path("journal"), RESERVE);
+                }
+                ios([hex_token(number)])
+            })
+        },
+    },
+    Case {
+        what: "the disk under the journal is slow",
+        alert: &["SternaJournalSlow"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site = Site::simulated(&simulated.simulator).with_text("journal.sync", "interval");
+            let mut command = site.command(&[]);
+            command.env("STERNA_STALL_AT", "sync:5");
+            let daemon = Daemon::start(command, &site.path("operator.log"));
+            while_pushed(&daemon, |number| ios([hex_token(number)]))
+        },
+    },
 ];
 
 fn android(tokens: impl IntoIterator<Item = String>) -> Value {
@@ -317,9 +405,18 @@ fn android(tokens: impl IntoIterator<Item = String>) -> Value {
     json!({"notifications": [{"platform": 2, "token": tokens, "message": "m"}]})
 }
 
+/// What the journal leaves to settlements on its disk.
+const RESERVE: u64 = 32 << 20;
+
 #[test]
 fn each_fault_fires_its_own_alert_and_no_other() {
-    each(CASES, |case| {
+    let can_mount = can_mount();
+    let on_disk = |case: &&Case| case.alert != ["SternaJournalDiskFilling"];
+    let cases: Vec<_> = CASES
+        .iter()
+        .filter(|case| can_mount || on_disk(case))
+        .collect();
+    each(&cases, |case| {
         let expected: BTreeSet<String> = case.alert.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!((case.pages)().firing(), expected, "{}", case.what);
     });
