@@ -18,14 +18,14 @@
 //!
 //! # Bounds
 //!
-//! A stream has [`FeedSettings::bytes`]; the oldest segment goes as a whole. A cursor before what is
-//! left is refused, and who asks without one is told first how many records are gone.
+//! A stream has [`FeedSettings::bytes`]; the oldest segment goes as a whole. A cursor before what
+//! is left is refused, and who asks without one is told first how many records are gone.
 //!
 //! # Faults
 //!
 //! None of them stops a push. A segment that cannot be written is given up and another one begun,
-//! once a second; meanwhile records wait in memory, and beyond [`BUFFER_BYTES`] are counted. What is
-//! wrong with files of an earlier process is told at the start, and is a gap.
+//! once a second; meanwhile records wait in memory, and beyond [`BUFFER_BYTES`] are counted. What
+//! is wrong with files of an earlier process is told at the start, and is a gap.
 //!
 //! `stream`, `cursor`, `record`, `segment` and `shelf` are pure.
 

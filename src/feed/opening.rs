@@ -137,8 +137,8 @@ impl StreamWriter {
         Ok((writer, found))
     }
 
-    /// Goes on in the newest segment, if that is possible; else the next one is for what is to come.
-    /// False if some of it that is shown is not on the disk for sure.
+    /// Goes on in the newest segment, if that is possible; else the next one is for what is to
+    /// come. False if some of it that is shown is not on the disk for sure.
     fn go_on(
         &mut self,
         number: u32,
