@@ -35,6 +35,7 @@ mod unreadable;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ use crate::journal::Lock;
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{self, Destination, Logs, OPENED_WITHIN};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::pid_file::PidFile;
 use crate::push::{LaneId, PushId};
 use crate::signal::{Signal, Signals};
@@ -97,7 +98,7 @@ pub struct Daemon {
     register: Arc<Register>,
     backlog: Arc<Backlog>,
     feeder: Option<Feeder>,
-    supervision: Supervision,
+    supervision: Arc<Supervision>,
     shutdown_timeout: Duration,
     /// What is in force.
     config: Config,
@@ -163,7 +164,7 @@ impl Daemon {
         let (bound, place) = inlet::bound(inherited, &config.core)?;
         let (register, backlog) = (Arc::<Register>::default(), Arc::<Backlog>::default());
         let lanes = lane_making::lanes(config, routes, (&directory, &logs, &register));
-        let supervision = Supervision::new(Supervisor::from_environment());
+        let supervision = Arc::new(Supervision::new(Supervisor::from_environment()));
         supervision.watch_logs(&logs);
         let lanes = Arc::new(Live::new(lanes));
         let whereabouts = Whereabouts {
@@ -173,6 +174,9 @@ impl Daemon {
             logs: logs.clone(),
         };
         let service = service(config, &bound, whereabouts)?;
+        let alive = (Arc::clone(&supervision), Arc::clone(&lanes), logs.clone());
+        let stuck = move || alive.0.stuck(moment::now(), &alive.2, &alive.1.get());
+        let _is_first = service.stuck.set(Box::new(stuck)).is_ok();
         let listen = || listen(bound, config, Arc::clone(&service));
         // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
         let (now, later) = if is_inherited {
@@ -442,6 +446,8 @@ fn service(
         turnstile: Turnstile::default(),
         channel_calls: ChannelCalls::default(),
         stats: CallerStats::default(),
+        stuck: OnceLock::new(),
+        is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),
         lines: Lines::new(whereabouts.logs.clone()),

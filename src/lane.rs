@@ -192,10 +192,13 @@ impl Lane {
         lock(&self.waiting)
     }
 
-    /// The oldest push of that kind that is there: for how long it waits.
-    pub fn oldest_waits(&self, kind: QueueKind, now: Moment) -> Option<Duration> {
-        let oldest = self.waiting().oldest_of(kind);
-        oldest.map(|oldest| oldest.age(now))
+    /// For how long the oldest push of each kind waits that is there, in their order.
+    pub fn oldest_wait(&self, now: Moment) -> [Option<Duration>; QueueKind::ALL.len()] {
+        let oldest = {
+            let mut waiting = self.waiting();
+            QueueKind::ALL.map(|kind| waiting.oldest_of(kind))
+        };
+        oldest.map(|oldest| oldest.map(|oldest| oldest.age(now)))
     }
 
     /// Queues pushes on their reservation and wakes a thread; room reserved beyond them is given

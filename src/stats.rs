@@ -10,12 +10,13 @@ mod page;
 mod process;
 
 pub use self::counters::{
-    AttemptEnd, CallerStats, DEAD_MAX, LaneFigures, LaneStats, OTHER, REQUESTS_MAX, RoundStats,
-    SETTLED_MAX, STATUSES_MAX, SettledAs,
+    AttemptEnd, CallerStats, DEAD_MAX, GOAWAYS_MAX, LaneFigures, LaneStats, OTHER, OpenConnections,
+    REQUESTS_MAX, RoundStats, SETTLED_MAX, STATUSES_MAX, SettledAs,
 };
 pub use self::family::{Family, FamilyKind, FamilyRow};
 pub use self::histogram::{
     BUCKETS, Buckets, Histogram, HistogramFigures, HistogramPart, WITHIN_A_MINUTE, WITHIN_AN_HOUR,
+    WITHIN_HALF_A_MINUTE,
 };
 pub use self::keyed::KeyedCounters;
 pub use self::page::{Exposition, MetricsPage, PageRoom};

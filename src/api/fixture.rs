@@ -276,6 +276,8 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         turnstile: Turnstile::default(),
         channel_calls: ChannelCalls::default(),
         stats: CallerStats::default(),
+        stuck: OnceLock::new(),
+        is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
     };
     Site { service, ios, host }

@@ -36,12 +36,23 @@ pub(super) fn of(lane: &Lane) -> LaneState {
     shown
 }
 
+/// Whether a lane sends, in a word.
+pub(super) fn sending(lane: &Lane) -> Sending {
+    let now = moment::now();
+    let state = lane_state(&lane.holding().holds(), lane.resting(now).as_ref(), now).state;
+    if state == Sending::Open && lane.unreachable().is_some() {
+        return Sending::Unreachable;
+    }
+    state
+}
+
 /// What waits in a lane, by kind.
 pub(super) fn queues(lane: &Lane) -> LaneQueues {
     let now = Moment::now();
+    let mut ages = lane.oldest_wait(now).into_iter();
     LaneQueues(QueueKind::ALL.map(|kind| {
         let Occupancy { pushes, capacity } = lane.room().occupancy(kind);
-        let oldest_seconds = lane.oldest_waits(kind, now).map(|age| age.as_secs());
+        let oldest_seconds = ages.next().flatten().map(|age| age.as_secs());
         let queue = LaneQueue {
             pushes,
             capacity,

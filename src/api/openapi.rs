@@ -88,7 +88,7 @@ const BODIES: [(PathBody, &str, MakeSchema); 13] = [
     (PathBody::FeedAnswer, "FeedAnswer", schemas::feed_answer),
     (PathBody::Message, "Message", schemas::message),
     (PathBody::Figures, "Figures", schemas::figures),
-    (PathBody::Metrics, "Metrics", schemas::metrics),
+    (PathBody::Text, "Text", schemas::text),
 ];
 
 /// What a status means; what there is to say of each case stands in its message.
@@ -153,7 +153,7 @@ fn reference(body: PathBody) -> Value {
 
 fn content(body: PathBody) -> Value {
     let kind = match body {
-        PathBody::Metrics => "text/plain",
+        PathBody::Text => "text/plain",
         _ => "application/json",
     };
     json!({kind: {"schema": reference(body)}})

@@ -43,6 +43,10 @@ pub enum Route {
     },
     /// `/settlements` and `/tokens/dead`.
     Feed(FeedStream),
+    /// `/livez`.
+    Livez,
+    /// `/readyz`.
+    Readyz,
     /// `/healthz`.
     Health,
     /// `/openapi.json`.
@@ -133,8 +137,8 @@ pub enum PathBody {
     Message,
     /// Figures, or the configuration.
     Figures,
-    /// Figures as text.
-    Metrics,
+    /// Text.
+    Text,
 }
 
 const fn operation(
@@ -295,7 +299,7 @@ pub static PATHS: &[PathItem] = &[
             &[operation(
                 "GET",
                 READ,
-                PathBody::Metrics,
+                PathBody::Text,
                 &[200],
                 "Tells what Prometheus scrapes: its text format, or OpenMetrics.",
             )],
@@ -451,6 +455,34 @@ pub static PATHS: &[PathItem] = &[
     ),
     PathItem {
         needs_no_key: true,
+        ..item(
+            "/livez",
+            |_| Route::Livez,
+            &[operation(
+                "GET",
+                NONE,
+                PathBody::Text,
+                &[200],
+                "Tells whether all threads have been heard of; needs no API key.",
+            )],
+        )
+    },
+    PathItem {
+        needs_no_key: true,
+        ..item(
+            "/readyz",
+            |_| Route::Readyz,
+            &[operation(
+                "GET",
+                NONE,
+                PathBody::Text,
+                &[200],
+                "Tells whether pushes are taken; needs no API key. verbose: each part in words.",
+            )],
+        )
+    },
+    PathItem {
+        needs_no_key: true,
         takes_any_method: true,
         ..item(
             "/healthz",
@@ -542,4 +574,19 @@ fn push_id(text: &str) -> Option<PushId> {
     let number = text.parse().ok().map(PushId);
     let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
     number.filter(|id| is_decimal && (1..1 << 53).contains(&id.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::REQUESTS_MAX;
+
+    #[test]
+    fn each_path_with_each_of_its_statuses_is_counted_apart() {
+        let of_its_own = PATHS.iter().flat_map(|item| item.operations);
+        let of_its_own: usize = of_its_own.map(|operation| operation.statuses.len()).sum();
+        // Beside the paths there are what could not be read, and what is no path.
+        let of_any = (PATHS.len() + 2) * (STATUSES_OF_ANY.len() + 1);
+        assert!(of_its_own + of_any < REQUESTS_MAX, "{of_its_own} {of_any}");
+    }
 }

@@ -121,6 +121,8 @@ mod tests {
             ("/metrics", Route::Metrics),
             ("/config", Route::Config),
             ("/config/pushers?max=1", Route::Pushers),
+            ("/livez?verbose", Route::Livez),
+            ("/readyz", Route::Readyz),
             ("/healthz", Route::Health),
             ("/settlements?limit=1", Route::Feed(FeedStream::Settlements)),
             ("/tokens/dead", Route::Feed(FeedStream::DeadTokens)),

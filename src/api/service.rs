@@ -7,10 +7,12 @@ mod app_share;
 mod channels;
 mod commit;
 mod feed;
+mod health;
 mod metrics;
 mod operating;
 
 use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ use crate::moment::{self, Moment};
 use crate::push::PushId;
 use crate::stats::{self, CallerStats, Process};
 use commit::RequestNames;
+use health::DRAINING;
 
 /// What callers can rely on until a reload changes it.
 pub struct Terms {
@@ -97,12 +100,19 @@ pub struct Service {
     pub channel_calls: ChannelCalls,
     /// What is counted of requests.
     pub stats: CallerStats,
+    /// Says which threads were not heard of, for which the watchdog would end the process.
+    pub stuck: OnceLock<Box<Stuck>>,
+    /// The daemon ends: nothing more is taken, whoever still answers.
+    pub is_ending: AtomicBool,
     /// Who watches the answers, if anybody does.
     pub watcher: OnceLock<Box<Watcher>>,
 }
 
 /// What is to be done with what is watched.
 pub type Watcher = dyn Fn(&Watched<'_>) + Send + Sync;
+
+/// Says which threads were not heard of.
+pub type Stuck = dyn Fn() -> Vec<String> + Send + Sync;
 
 /// What is seen of requests.
 #[derive(Debug)]
@@ -220,8 +230,9 @@ impl Service {
             Route::Pushes => self.purge(head, query),
             Route::Lane { name, order } => self.order(head, &name, order),
             Route::Feed(stream) => self.feed(head, stream, query),
-            Route::Health if phase != Phase::Serving => Reply::message(503, DRAINING),
-            Route::Health => self.health(),
+            Route::Livez => self.livez(query),
+            Route::Readyz => self.readyz(query, phase),
+            Route::Health => self.healthz(phase),
             Route::Redirect(location) => redirect(head, location),
             Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
             Route::Malformed => Reply::message(400, "request target is malformed"),
@@ -550,7 +561,6 @@ fn keys_full(full: Full) -> Reply {
 /// In the place of the path of a request that could not be read.
 const UNREAD: &str = "unread";
 
-const DRAINING: &str = "shutting down";
 const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
 const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";
 const KEYS_FULL: &str = "too many Idempotency-Keys within ten minutes";

@@ -6,6 +6,7 @@
 //! answered, so that the next process does not send it again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -48,6 +49,7 @@ impl Daemon {
     /// Takes nothing more, finishes queue and flight within `shutdown_timeout`, and ends. A second
     /// SIGTERM or SIGINT on `signals` ends the wait.
     pub fn stop(mut self, signals: &Receiver<Signal>) -> Ended {
+        self.service.is_ending.store(true, Ordering::Relaxed);
         let lanes = self.lanes.get();
         let deadline = moment::now().checked_add(self.shutdown_timeout);
         self.supervision.stopping(self.shutdown_timeout);

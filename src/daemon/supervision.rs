@@ -138,15 +138,26 @@ impl Supervision {
         overdue
     }
 
-    /// Whether every thread has been heard of. Tells the operator of a change.
-    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &Lanes<RunningLane>) -> bool {
+    /// The classes of threads for which the process is to be ended: for the watchdog, and for who
+    /// asks over the API.
+    pub(super) fn stuck(
+        &self,
+        now: Instant,
+        logs: &Logs,
+        lanes: &Lanes<RunningLane>,
+    ) -> Vec<String> {
         let mut overdue = self.overdue(now, lanes);
         if logs.are_waited_for() {
             // Who waits for a log that has no room is as alive as that log's writer. To end the
             // process because a disk is full would mend nothing.
             overdue.retain(|class| class == LOG_WRITERS);
         }
-        let stuck = overdue.join(", ");
+        overdue
+    }
+
+    /// Whether every thread has been heard of. Tells the operator of a change.
+    fn all_are_alive(&self, now: Instant, logs: &Logs, lanes: &Lanes<RunningLane>) -> bool {
+        let stuck = self.stuck(now, logs, lanes).join(", ");
         let mut known = lock(&self.stuck);
         if *known != stuck {
             if stuck.is_empty() {

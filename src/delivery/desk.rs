@@ -229,7 +229,7 @@ impl<T: Transport> Desk<T> {
     /// Hands the logs what a round has settled, and gives its room back.
     pub fn flush(&mut self, now: Moment) {
         self.settler.flush(now.monotonic);
-        self.shown.show(self.links.in_flight(), &self.lane);
+        self.shown.show(&mut self.links, &self.lane);
         self.answer_purges();
     }
 
@@ -261,6 +261,9 @@ impl<T: Transport> Desk<T> {
                 for trouble in troubles {
                     credentials.report(self.lane.id(), trouble, used, now);
                 }
+            }
+            if let Some(reason) = link.session().take_goaway_reason() {
+                self.lane.stats().went_away(reason);
             }
             if link.session().take_wants_fresh() && !link.is_candidate() {
                 self.lane.crew().dial().wants_fresh();

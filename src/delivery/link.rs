@@ -258,6 +258,23 @@ impl<T: Transport> Link<T> {
         self.session.room_in_turn(http2, stream_limit)
     }
 
+    /// Streams that its provider allows, those of pushes in flight among them.
+    pub(super) fn streams(&mut self) -> usize {
+        let more = self.connection.http2().available_streams();
+        self.in_flight().saturating_add(more)
+    }
+
+    /// Whether content of a push that was sent waits for a window.
+    pub(super) fn has_content_waiting(&mut self) -> bool {
+        self.connection.http2().waits_for_window()
+    }
+
+    /// Whether nothing but the provider's window keeps a push that waits from being sent.
+    pub(super) fn is_stalled(&mut self, stream_limit: usize) -> bool {
+        let http2 = self.connection.http2();
+        self.session.is_stalled(http2, stream_limit)
+    }
+
     /// Sends with that credential from now on.
     pub(super) fn set_credential(&mut self, credential: super::credential::Credential) {
         self.session

@@ -17,6 +17,7 @@ use super::session::Ended;
 use super::transport::Transport;
 use crate::moment::Moment;
 use crate::push::{ConnectionId, Push, PushId};
+use crate::stats::OpenConnections;
 
 /// Retiring connections whose last answers a thread waits for, beside its present connection.
 /// While there are as many, it opens no further one.
@@ -78,6 +79,15 @@ impl<T: Transport> Links<T> {
     /// Pushes in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.iter().map(Link::in_flight).sum()
+    }
+
+    /// How many there are, and streams that the provider allows on them.
+    pub(super) fn open(&mut self) -> OpenConnections {
+        let links = self.iter_mut().filter(|link| !link.is_over());
+        links.fold(OpenConnections::default(), |open, link| OpenConnections {
+            connections: open.connections + 1,
+            streams: open.streams + link.streams() as u64,
+        })
     }
 
     /// The push of that id, if it is in flight.

@@ -6,13 +6,14 @@
 mod causes;
 mod ended;
 mod flight;
+mod goaway;
 mod moving;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use causes::{NOT_AWAITED, RestOfAnswer, SILENT, cause_text, goaway_text};
+use causes::{NOT_AWAITED, RestOfAnswer, SILENT, cause_text};
 pub use ended::Ended;
 use flight::{Carried, Flight};
 pub use streams::{LEAST_STREAMS_TO_KEEP, STREAMS_PER_KEPT};
@@ -24,7 +25,7 @@ use super::requests::Requests;
 use crate::http2::{Bucket, Cause, Connection, ErrorCode, Event, Fate, SendError, StreamId};
 use crate::lane::Target;
 use crate::moment::Moment;
-use crate::provider::{self, LaneEffect, Row, Verdict};
+use crate::provider::{Row, Verdict};
 use crate::push::{ConnectionId, Push, PushClass, PushId};
 
 /// Time-outs in a row, without an answer in between, after which a connection is taken for dead:
@@ -65,6 +66,8 @@ pub struct Session {
     pulse: Pulse,
     /// A GOAWAY complained of PINGs.
     too_many_pings: bool,
+    /// The reason of a GOAWAY that was not told.
+    goaway: Option<&'static str>,
     /// A request's fields count more than the provider likes: size, limit.
     list_exceeded: Option<(usize, usize)>,
     answered: u64,
@@ -106,6 +109,7 @@ impl Session {
             resets_left: None,
             pulse: Pulse::of(requests.provider().pings()),
             too_many_pings: false,
+            goaway: None,
             list_exceeded: None,
             requests,
             timeout,
@@ -373,20 +377,7 @@ impl Session {
                     self.spare_if_refused(ended.iter_mut().skip(ended_before));
                 }
             }
-            Event::GoAway { code, debug, .. } => {
-                self.too_many_pings |=
-                    code == ErrorCode::ENHANCE_YOUR_CALM && provider::complains_of_pings(&debug);
-                let row = self.requests.provider().goaway(&debug);
-                let refusal = row.filter(|row| row.lane == LaneEffect::Stop);
-                if let Some(row) = refusal.filter(|_| self.refused.is_none() && self.has_spoken()) {
-                    let carried = Carried::refused(row, self.flights.values());
-                    if !row.of_topic || carried != Carried::Nothing {
-                        self.refused = Some((row, carried.only()));
-                    }
-                }
-                let said = self.requests.less_tokens(&debug);
-                self.retire(goaway_text(code, &said, row));
-            }
+            Event::GoAway { code, debug, .. } => self.take_goaway(code, &debug),
             Event::Retiring { why } => self.retire(why),
             Event::ListExceeded { size, limit } => self.list_exceeded = Some((size, limit)),
             Event::Closed { cause } => self.retire(cause_text(cause)),

@@ -54,7 +54,8 @@ pub(super) struct Tally {
     left: usize,
     /// How many of those that ended or are left were scheduled.
     scheduled: usize,
-    /// How many of the others let others go first.
+    /// How many of the others were of each class.
+    transactional: usize,
     bulk: usize,
 }
 
@@ -70,7 +71,7 @@ impl Tally {
         match QueueKind::of(push) {
             QueueKind::Scheduled => self.scheduled += 1,
             QueueKind::Of(PushClass::Bulk) => self.bulk += 1,
-            QueueKind::Of(PushClass::Transactional) => {}
+            QueueKind::Of(PushClass::Transactional) => self.transactional += 1,
         }
     }
 }
@@ -208,7 +209,8 @@ impl Sinks {
         self.lane.stats().add(&mut self.counted);
         let (room, parted) = (self.lane.room(), tally.settled + tally.left);
         room.settled(parted.saturating_sub(tally.scheduled));
-        room.settled_bulk(tally.bulk);
+        room.settled_of(PushClass::Transactional, tally.transactional);
+        room.settled_of(PushClass::Bulk, tally.bulk);
         room.scheduled().settled(tally.scheduled);
     }
 }

@@ -111,6 +111,11 @@ impl<L> Lanes<L> {
         known.map_or_else(Arc::default, |known| Arc::clone(&known.stats))
     }
 
+    /// The counters of each lane that is known.
+    pub fn all_stats(&self) -> impl Iterator<Item = &LaneStats> {
+        self.known.values().map(|known| &*known.stats)
+    }
+
     /// What is counted of each lane that is known.
     pub fn figures(&self) -> impl Iterator<Item = LaneFigures> {
         self.known.values().map(|known| known.stats.figures())

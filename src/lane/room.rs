@@ -19,7 +19,9 @@ pub const TRANSACTIONAL_SHARE: usize = 8;
 pub struct Room {
     callers: RoomShare,
     scheduled: RoomShare,
-    /// Of the callers' pushes that are there, those that let others go first.
+    /// Of the callers' pushes that are there, those of each class; what is merely reserved is in
+    /// neither.
+    transactional: AtomicUsize,
     bulk: AtomicUsize,
     left_behind: AtomicUsize,
 }
@@ -132,6 +134,7 @@ impl Room {
         Arc::new(Self {
             callers: RoomShare::new(capacity),
             scheduled: RoomShare::new(SCHEDULED_QUEUES),
+            transactional: AtomicUsize::new(0),
             bulk: AtomicUsize::new(0),
             left_behind: AtomicUsize::new(0),
         })
@@ -175,16 +178,18 @@ impl Room {
                 };
             }
         };
-        // Each is read once, so that the two classes add up although others count meanwhile.
-        let outstanding = self.callers.outstanding();
-        let bulk = self.bulk.load(Ordering::Relaxed).min(outstanding);
-        let (pushes, others) = match class {
-            PushClass::Bulk => (bulk, outstanding - bulk),
-            PushClass::Transactional => (outstanding - bulk, bulk),
-        };
+        let pushes = self.of(class).load(Ordering::Relaxed);
+        let others = self.callers.outstanding().saturating_sub(pushes);
         Occupancy {
             pushes,
             capacity: self.callers.limit(class).saturating_sub(others),
+        }
+    }
+
+    fn of(&self, class: PushClass) -> &AtomicUsize {
+        match class {
+            PushClass::Transactional => &self.transactional,
+            PushClass::Bulk => &self.bulk,
         }
     }
 
@@ -210,16 +215,10 @@ impl Room {
         is_scheduled: bool,
     ) -> Option<Reservation> {
         let reserved = self.share(is_scheduled).reserve(class, pushes);
-        reserved.then(|| {
-            if !is_scheduled && class == PushClass::Bulk {
-                self.bulk.fetch_add(pushes, Ordering::Relaxed);
-            }
-            Reservation {
-                room: Arc::clone(self),
-                is_scheduled,
-                class,
-                pushes,
-            }
+        reserved.then(|| Reservation {
+            room: Arc::clone(self),
+            is_scheduled,
+            pushes,
         })
     }
 
@@ -236,11 +235,12 @@ impl Room {
         self.callers.settled(pushes);
     }
 
-    /// So many of those, or of what was reserved, were bulk ones.
-    pub fn settled_bulk(&self, pushes: usize) {
+    /// So many of those were of that class.
+    pub fn settled_of(&self, class: PushClass, pushes: usize) {
         if pushes > 0 {
-            let before = self.bulk.fetch_sub(pushes, Ordering::Relaxed);
-            debug_assert!(before >= pushes, "settled more bulk pushes than there were");
+            // Saturates, so that one that was never counted does not show the others as endless.
+            let fewer = |counted: usize| Some(counted.saturating_sub(pushes));
+            let _ = (self.of(class)).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
         }
     }
 
@@ -265,8 +265,6 @@ pub const SCHEDULED_QUEUES: usize = 10_000;
 pub struct Reservation {
     room: Arc<Room>,
     is_scheduled: bool,
-    /// That of the pushes for which it was asked.
-    class: PushClass,
     pushes: usize,
 }
 
@@ -285,7 +283,7 @@ impl Reservation {
     pub fn spend(&mut self, class: PushClass) {
         if self.pushes > 0 {
             self.pushes -= 1;
-            self.count(1, usize::from(class == PushClass::Bulk));
+            self.count(class, 1);
         }
     }
 
@@ -303,26 +301,18 @@ impl Reservation {
         );
         let taken = pushes.len().min(self.pushes);
         self.pushes -= taken;
-        let bulk = pushes.iter().take(taken);
-        let bulk = bulk.filter(|push| push.class() == PushClass::Bulk).count();
-        self.count(taken, bulk);
+        for class in PushClass::ALL {
+            let of_it = pushes.iter().take(taken);
+            let of_it = of_it.filter(|push| push.class() == class);
+            self.count(class, of_it.count());
+        }
         taken
     }
 
-    /// Of so many pushes that have their room now so many are bulk ones, whatever they were
-    /// reserved as.
-    fn count(&self, pushes: usize, bulk: usize) {
-        if self.is_scheduled {
-            return;
-        }
-        let counted = match self.class {
-            PushClass::Bulk => pushes,
-            PushClass::Transactional => 0,
-        };
-        if bulk >= counted {
-            self.room.bulk.fetch_add(bulk - counted, Ordering::Relaxed);
-        } else {
-            self.room.settled_bulk(counted - bulk);
+    /// So many pushes of that class have their room now.
+    fn count(&self, class: PushClass, pushes: usize) {
+        if !self.is_scheduled && pushes > 0 {
+            self.room.of(class).fetch_add(pushes, Ordering::Relaxed);
         }
     }
 }
@@ -331,9 +321,6 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if self.pushes > 0 {
             self.room.share(self.is_scheduled).settled(self.pushes);
-            if !self.is_scheduled && self.class == PushClass::Bulk {
-                self.room.settled_bulk(self.pushes);
-            }
         }
     }
 }
@@ -401,39 +388,45 @@ mod tests {
         };
         let (code, campaign) = (PushClass::Transactional, PushClass::Bulk);
         assert_eq!((shown(code), shown(campaign)), ((0, 18), (0, 16)));
-        let codes = room.reserve_for(code, 4).unwrap();
+        let spend = |class, pushes| {
+            let mut reserved = room.reserve_for(class, pushes)?;
+            (0..pushes).for_each(|_| reserved.spend(class));
+            Some(())
+        };
+        let settle = |class, pushes| {
+            room.settled(pushes);
+            room.settled_of(class, pushes);
+        };
+        spend(code, 4).unwrap();
         assert_eq!((shown(code), shown(campaign)), ((4, 18), (0, 12)));
-        let many = room.reserve_for(campaign, 12).unwrap();
+        spend(campaign, 12).unwrap();
         assert_eq!((shown(code), shown(campaign)), ((4, 6), (12, 12)));
-        assert!(room.reserve_for(campaign, 1).is_none());
-        let two = room.reserve_for(code, 2).unwrap();
+        assert!(spend(campaign, 1).is_none());
+        spend(code, 2).unwrap();
         assert_eq!((shown(code), shown(campaign)), ((6, 6), (12, 10)));
-        assert!(room.reserve_for(code, 1).is_none());
-        drop((codes, two));
+        assert!(spend(code, 1).is_none());
+        settle(code, 6);
         assert_eq!((shown(code), shown(campaign)), ((0, 6), (12, 16)));
-        drop(many);
+        settle(campaign, 12);
         assert_eq!((shown(code), shown(campaign)), ((0, 18), (0, 16)));
     }
 
     #[test]
-    fn what_was_reserved_for_another_class_counts_as_what_it_is() {
+    fn what_is_reserved_is_of_no_class_until_it_is_known_of_which() {
         let room = Room::new(16);
-        let bulk = || room.occupancy(QueueKind::Of(PushClass::Bulk)).pushes;
+        let of = |class| room.occupancy(QueueKind::Of(class)).pushes;
+        let both = || (of(PushClass::Transactional), of(PushClass::Bulk));
         // So what comes out of the journal is reserved.
-        let mut recovered = room.reserve_for(PushClass::Transactional, 3).unwrap();
-        assert_eq!(bulk(), 0);
+        let mut recovered = room.reserve_for(PushClass::Transactional, 4).unwrap();
+        assert_eq!(both(), (0, 0));
         recovered.spend(PushClass::Bulk);
         recovered.spend(PushClass::Transactional);
-        assert_eq!(bulk(), 1);
+        assert_eq!(recovered.take(&[push_to("ab", Moment::now())]), 1);
         drop(recovered);
-        assert_eq!((room.outstanding(), bulk()), (2, 1));
-        room.settled(2);
-        room.settled_bulk(1);
-        assert_eq!((room.outstanding(), bulk()), (0, 0));
-        let mut any = room.reserve(2).unwrap();
-        assert_eq!(any.take(&[push_to("ab", Moment::now())]), 1);
-        assert_eq!(bulk(), 1, "that which nothing has taken yet");
-        drop(any);
-        assert_eq!((room.outstanding(), bulk()), (1, 0));
+        assert_eq!((room.outstanding(), both()), (3, (2, 1)));
+        room.settled(3);
+        room.settled_of(PushClass::Bulk, 1);
+        room.settled_of(PushClass::Transactional, 3);
+        assert_eq!((room.outstanding(), both()), (0, (0, 0)));
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::histogram::{Histogram, HistogramPart, WITHIN_A_MINUTE, WITHIN_AN_HOUR};
+use super::histogram::{
+    Histogram, HistogramPart, WITHIN_A_MINUTE, WITHIN_AN_HOUR, WITHIN_HALF_A_MINUTE,
+};
 use super::keyed::KeyedCounters;
 use crate::push::{End, PushClass};
 
@@ -45,6 +47,9 @@ pub const SETTLED_MAX: usize = 64;
 /// Our limit: different statuses that are counted apart of one lane.
 pub const STATUSES_MAX: usize = 24;
 
+/// Our limit: different reasons of GOAWAYs that are counted apart of one lane.
+pub const GOAWAYS_MAX: usize = 16;
+
 /// Our limit: different words for dead device tokens that are counted apart of one lane.
 pub const DEAD_MAX: usize = 8;
 
@@ -68,6 +73,17 @@ pub struct LaneStats {
     dead_tokens: KeyedCounters<&'static str, DEAD_MAX>,
     /// Pushes sent and not answered yet: Gaurun's `pusher_count`.
     in_flight: AtomicU64,
+    /// Connections to the provider that are open.
+    connections: AtomicU64,
+    /// Streams that the provider allows on those.
+    streams: AtomicU64,
+    /// Connections that were opened, and tries that failed.
+    connected: AtomicU64,
+    not_connected: AtomicU64,
+    /// GOAWAYs of the provider, by their reason.
+    goaways: KeyedCounters<&'static str, GOAWAYS_MAX>,
+    /// Microseconds in which pushes waited for a window of the provider.
+    stalled: AtomicU64,
     /// Panics of connection threads.
     panics: AtomicU64,
 }
@@ -84,6 +100,12 @@ impl Default for LaneStats {
             retries: KeyedCounters::new(AttemptEnd::Other),
             dead_tokens: KeyedCounters::new(OTHER),
             in_flight: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
+            not_connected: AtomicU64::new(0),
+            goaways: KeyedCounters::new(OTHER),
+            stalled: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
     }
@@ -191,6 +213,61 @@ impl LaneStats {
             });
     }
 
+    /// A connection was opened, or could not be.
+    pub fn connects(&self, is_open: bool) {
+        let count = if is_open {
+            &self.connected
+        } else {
+            &self.not_connected
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a GOAWAY of that reason: a word of a provider's table, or an error code's name.
+    pub fn went_away(&self, reason: &'static str) {
+        self.goaways.add(reason, 1);
+    }
+
+    /// Pushes have waited so long for a window of the provider.
+    pub fn stalled(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.stalled.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// A thread has so many connections now, and streams on them, in the place of so many before.
+    pub fn shows(&self, now: OpenConnections, before: OpenConnections) {
+        for (gauge, now, before) in [
+            (&self.connections, now.connections, before.connections),
+            (&self.streams, now.streams, before.streams),
+        ] {
+            // Wraps in between at most: what was taken away had been added.
+            gauge.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// What all threads have open.
+    pub fn open_connections(&self) -> OpenConnections {
+        OpenConnections {
+            connections: self.connections.load(Ordering::Relaxed),
+            streams: self.streams.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How often a connection was opened, and how often not.
+    pub fn connected(&self) -> [u64; 2] {
+        [&self.connected, &self.not_connected].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// GOAWAYs, by their reason.
+    pub fn goaways(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.goaways.figures()
+    }
+
+    /// How long pushes have waited for a window of the provider, summed over connections.
+    pub fn stalled_for(&self) -> Duration {
+        Duration::from_micros(self.stalled.load(Ordering::Relaxed))
+    }
+
     /// Pushes that were accepted of that class.
     pub fn accepted_of(&self, class: PushClass) -> u64 {
         let count = match class {
@@ -257,13 +334,13 @@ pub struct CallerStats {
 }
 
 /// Our limit: different pairs of path and status that are counted apart.
-pub const REQUESTS_MAX: usize = 192;
+pub const REQUESTS_MAX: usize = 512;
 
 impl Default for CallerStats {
     fn default() -> Self {
         Self {
             requests: KeyedCounters::new((OTHER, 0)),
-            duration: Histogram::new(&WITHIN_A_MINUTE),
+            duration: Histogram::new(&WITHIN_HALF_A_MINUTE),
         }
     }
 }
@@ -284,6 +361,15 @@ impl CallerStats {
     pub fn duration(&self) -> &Histogram {
         &self.duration
     }
+}
+
+/// The connections that a thread, or a lane, has open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenConnections {
+    /// How many.
+    pub connections: u64,
+    /// Streams that the provider allows on all of them.
+    pub streams: u64,
 }
 
 /// [`LaneStats`] at one time.

@@ -115,6 +115,22 @@ families! {
     /// Whether a lane sends.
     LaneState = Gauge "sterna_lane_state" "" ["lane", "state"]
         "1 for the state that the lane is in, 0 for the others.";
+    /// Connections.
+    Connections = Gauge "sterna_connections" "" []
+        "Connections to the providers that are open.";
+    /// Streams on them.
+    StreamsAllowed = Gauge "sterna_streams_allowed" "" []
+        "Streams that the providers allow on all of them.";
+    /// Tries to connect.
+    Connects = Counter "sterna_connects_total" "" ["result"]
+        "Tries to open a connection to a provider: ok or failed.";
+    /// Farewells.
+    Goaways = Counter "sterna_goaways_total" "" ["reason"]
+        "GOAWAYs of the providers, by their documented word, else by their error code.";
+    /// Waits for windows.
+    WindowStall = Counter "sterna_window_stall_seconds_total" "seconds" []
+        "Time in which a connection had a push to send and a stream for it, and the provider's \
+         window let none out; summed over connections.";
     /// Panics.
     Panics = Counter "sterna_panics_total" "" []
         "Panics of threads of the process, those that cost nothing too.";

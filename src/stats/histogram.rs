@@ -12,7 +12,13 @@ pub type Buckets = [u64; BUCKETS];
 /// Bounds of a histogram.
 pub const BUCKETS: usize = 14;
 
-/// From 1 ms to a minute: what callers, providers and disks take.
+/// From a tenth of a millisecond to half a minute: what answers to callers and disks take.
+pub static WITHIN_HALF_A_MINUTE: Buckets = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000,
+    5_000_000, 30_000_000,
+];
+
+/// From 1 ms to a minute: what providers take.
 pub static WITHIN_A_MINUTE: Buckets = [
     1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
     5_000_000, 10_000_000, 60_000_000,
@@ -185,7 +191,7 @@ mod tests {
         assert_eq!(up_to(Some(60_000_000)), Some(8));
         assert_eq!((up_to(None), figures.count()), (Some(12), 12));
         assert_eq!(figures.sum, 2 * 7_120_002_002);
-        for buckets in [&WITHIN_A_MINUTE, &WITHIN_AN_HOUR] {
+        for buckets in [&WITHIN_HALF_A_MINUTE, &WITHIN_A_MINUTE, &WITHIN_AN_HOUR] {
             assert!(buckets.is_sorted());
         }
     }

@@ -140,6 +140,12 @@ fn the_counters_are_those_of_the_push_log_and_of_the_providers() {
     assert_eq!(sum("dead_tokens_total", &[]), dead);
     let requests = |code| sum("requests_total", &[("route", "/push"), ("code", code)]);
     assert_eq!([requests("200"), requests("400")], [3, 1]);
+    assert!(sum("connects_total", &[("result", "ok")]) >= 2);
+    assert!(sum("connections", &[]) >= 2 && sum("streams_allowed", &[]) > 2);
+    assert_eq!(sum("journal_outstanding_pushes", &[]), 0);
+    assert!(sum("journal_bytes", &[]) > 0);
+    assert!(sum("journal_sync_duration_seconds_count", &[]) > 0);
+    assert_eq!(sum("reloads_total", &[]) + sum("panics_total", &[]), 0);
     let answered = sum("requests_total", &[]);
     assert_eq!(answered, sum("request_duration_seconds_count", &[]));
 }
@@ -210,4 +216,38 @@ fn the_series_of_a_lane_come_and_go_with_it() {
         1
     );
     assert_eq!(page.families, table());
+    let site = site.with("core.queues", 0);
+    site.write_config();
+    daemon.signal("HUP");
+    wait_until("the reload to be refused", || {
+        let page = Metrics::scrape(&daemon);
+        page.count("sterna_reloads_total", &[("result", "refused")]) == 1
+    });
+}
+
+/// What a scrape of a site of 200 apps is.
+#[test]
+fn the_page_of_200_apps_is_bounded() {
+    let simulated = Simulated::start();
+    let names = (0..200).map(|number| format!("app-{number}"));
+    let site = Site::simulated(&simulated.simulator);
+    let site = names.fold(site, |site, app| site.with_app(&app, &simulated.simulator));
+    let daemon = site.start();
+    let page = Metrics::scrape(&daemon);
+    let lanes = page.of("sterna_lane_state").count() / 6;
+    assert_eq!(lanes, 402);
+    // As sterna-metrics(7) has it: of each lane, and a few of all.
+    let series = page.series.len();
+    assert!((402 * 51..402 * 52 + 100).contains(&series), "{series}");
+    assert!(page.text.len() < 4 * 1024 * 1024, "{}", page.text.len());
+    let before = Metrics::scrape(&daemon).value("process_cpu_seconds_total");
+    for _ in 0..20 {
+        drop(Metrics::scrape(&daemon));
+    }
+    let after = Metrics::scrape(&daemon).value("process_cpu_seconds_total");
+    let each = (after - before) / 21.0;
+    assert!(
+        each < 1.0,
+        "{each} s of the processor a scrape, {series} series"
+    );
 }

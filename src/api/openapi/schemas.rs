@@ -292,8 +292,8 @@ pub(super) fn message() -> Value {
     })
 }
 
-/// What Prometheus scrapes.
-pub(super) fn metrics() -> Value {
+/// Lines for people, or for Prometheus.
+pub(super) fn text() -> Value {
     json!({"type": "string"})
 }
 

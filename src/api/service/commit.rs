@@ -52,11 +52,7 @@ impl Service {
             let accepted = self.backlog.accept(&pushed, answer.as_ref());
             accepted.map_err(|refused| not_kept(&refused))?;
         }
-        for accepted in &pushed {
-            let (envelope, pushes) = (&accepted.envelope, accepted.parcel.count());
-            let stats = lanes.stats(envelope.lane);
-            stats.accepted(envelope.class, pushes.into());
-        }
+        count_accepted(&pushed, lanes);
         for (accepted, notification) in &disabled {
             self.lines.disabled(accepted, Note::of(notification));
         }
@@ -206,6 +202,18 @@ impl RequestNames {
     fn put_on(&self, notification: &mut Notification) {
         notification.request_id = Arc::clone(&self.id);
         notification.traceparent.clone_from(&self.traceparent);
+    }
+}
+
+/// Counts pushes as accepted, once for each lane and class of a request.
+fn count_accepted(pushed: &[Arc<Accepted>], lanes: &Lanes<RunningLane>) {
+    let mut counts = BTreeMap::<_, u64>::new();
+    for accepted in pushed {
+        let of = (accepted.envelope.lane, accepted.envelope.class);
+        *counts.entry(of).or_default() += u64::from(accepted.parcel.count());
+    }
+    for ((lane, class), pushes) in counts {
+        lanes.stats(lane).accepted(class, pushes);
     }
 }
 

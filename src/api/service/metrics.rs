@@ -3,8 +3,10 @@
 //! One arm for each family of the table in [`stats`](crate::stats), so that none can be there
 //! without its samples. Each series is read as it is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::super::lane_state;
 use super::super::stat::Sending;
@@ -13,7 +15,7 @@ use crate::delivery::credential::Credentials;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
 use crate::http1::{FREE, More};
-use crate::lane::{Lanes, QueueKind};
+use crate::lane::{Lanes, Occupancy, QueueKind};
 use crate::moment::Moment;
 use crate::push::PushClass;
 use crate::stats::{self, AttemptEnd, Exposition, Family, MetricsPage, Process, Reloads};
@@ -52,10 +54,15 @@ struct Scrape<'s> {
 }
 
 impl Scrape<'_> {
-    /// Those that are served, each with its name: the series of a lane come and go with it.
+    /// Those that are served, and those that only finish what they have, each with its name: the
+    /// series of a lane come and go with it.
     fn lanes(&self) -> impl Iterator<Item = (&'static str, &RunningLane)> {
-        let lanes = self.lanes.known();
-        lanes.filter_map(|id| Some((id.name(), &**self.lanes.get(id)?)))
+        let known = self.lanes.known().filter_map(|id| self.lanes.get(id));
+        let leaving = self.lanes.leaving().iter();
+        // One that is served again meanwhile is shown as it is now.
+        let leaving = leaving.filter(|running| self.lanes.get(running.id()).is_none());
+        let all = known.chain(leaving);
+        all.map(|running| (running.id().name(), &**running))
     }
 
     fn put(&self, family: Family, page: &mut MetricsPage<'_>) {
@@ -95,6 +102,11 @@ impl Scrape<'_> {
                 page.sample(&[], figures.map(|lane| lane.in_flight).sum::<u64>());
             }
             Family::LaneState => self.states(page),
+            Family::Connections
+            | Family::StreamsAllowed
+            | Family::Connects
+            | Family::Goaways
+            | Family::WindowStall => self.connections(family, page),
             Family::Panics => page.sample(&[], stats::PANICS.load(Ordering::Relaxed)),
             Family::LogLinesDropped => {
                 page.sample(&[], stats::LINES_DROPPED.load(Ordering::Relaxed));
@@ -191,30 +203,66 @@ impl Scrape<'_> {
 
     fn queues(&self, family: Family, page: &mut MetricsPage<'_>) {
         for (name, running) in self.lanes() {
-            for kind in QueueKind::ALL {
-                let labels = [name, kind.word()];
-                let occupancy = running.lane.room().occupancy(kind);
-                match family {
-                    Family::Queue => page.sample(&labels, occupancy.pushes),
-                    Family::QueueCapacity => page.sample(&labels, occupancy.capacity),
-                    _ => {
-                        let oldest = running.lane.oldest_waits(kind, self.now);
-                        page.sample(&labels, oldest.unwrap_or_default().as_secs_f64());
-                    }
+            if family == Family::QueueOldest {
+                let ages = running.lane.oldest_wait(self.now);
+                for (kind, age) in QueueKind::ALL.into_iter().zip(ages) {
+                    let age = age.unwrap_or_default().as_secs_f64();
+                    page.sample(&[name, kind.word()], age);
                 }
+                continue;
+            }
+            for kind in QueueKind::ALL {
+                let Occupancy { pushes, capacity } = running.lane.room().occupancy(kind);
+                let number = if family == Family::Queue {
+                    pushes
+                } else {
+                    capacity
+                };
+                page.sample(&[name, kind.word()], number);
             }
         }
     }
 
     fn states(&self, page: &mut MetricsPage<'_>) {
         for (name, running) in self.lanes() {
-            let state = lane_state::of(&running.lane).state;
+            let state = lane_state::sending(&running.lane);
             let is_failing = state == Sending::Open && running.lane.takes_nothing();
             for other in Sending::ALL {
                 let is_it = other == state && !is_failing;
                 page.sample(&[name, other.word()], u8::from(is_it));
             }
             page.sample(&[name, FAILING], u8::from(is_failing));
+        }
+    }
+
+    /// What all lanes have, those that only finish what they have too: connections go from one to
+    /// another.
+    fn connections(&self, family: Family, page: &mut MetricsPage<'_>) {
+        let of_lanes = || self.lanes.all_stats();
+        let open = || of_lanes().map(LaneStats::open_connections);
+        match family {
+            Family::Connections => page.sample(&[], open().map(|it| it.connections).sum::<u64>()),
+            Family::StreamsAllowed => page.sample(&[], open().map(|it| it.streams).sum::<u64>()),
+            Family::Connects => {
+                for (at, result) in ["ok", "failed"].into_iter().enumerate() {
+                    let connects = of_lanes().map(LaneStats::connected);
+                    let count: u64 = connects.filter_map(|each| each.get(at).copied()).sum();
+                    page.sample(&[result], count);
+                }
+            }
+            Family::Goaways => {
+                let mut sums = BTreeMap::<&str, u64>::new();
+                for (reason, count) in of_lanes().flat_map(LaneStats::goaways) {
+                    *sums.entry(reason).or_default() += count;
+                }
+                for (reason, count) in sums {
+                    page.sample(&[reason], count);
+                }
+            }
+            _ => {
+                let stalled: Duration = of_lanes().map(LaneStats::stalled_for).sum();
+                page.sample(&[], stalled.as_secs_f64());
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::super::lane_state;
 use super::super::rights::Rights;
 use super::super::route::Order;
 use super::super::stat::{
-    ByLane, ByPlatform, LaneStat, LaneState, Pushers, ScheduledStat, Sending, StatApp,
+    ByLane, ByPlatform, LaneStat, LaneState, Pushers, ScheduledStat, StatApp,
 };
 use super::super::state;
 use super::Service;
@@ -17,7 +17,7 @@ use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::http1::query::{first_value, go_integer};
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::lane::{Lack, Lanes};
+use crate::lane::Lanes;
 use crate::push::{LaneId, PushId};
 use crate::texts;
 
@@ -187,18 +187,6 @@ impl Service {
         Reply::json_line(200, &body)
     }
 
-    /// `/healthz`: fine as long as pushes are taken. A lane that does not send takes them, and a
-    /// log that cannot be written keeps nobody from it.
-    pub(super) fn health(&self) -> Reply {
-        if let Some(why) = self.backlog.trouble().or_else(|| self.ids.trouble()) {
-            return Reply::message(503, &why);
-        }
-        let lanes = self.lanes.get();
-        let of_lane = |id| Some((id, lane_state::of(&lanes.get(id)?.lane)));
-        let lanes = lanes.known().filter_map(of_lane);
-        healthy(lanes, self.backlog.warning(), self.lines.trouble())
-    }
-
     /// Streams to the providers.
     fn present_pushers(&self, lanes: &Lanes<RunningLane>, rights: &Rights) -> Pushers {
         let is_reached = |lane: &LaneId| rights.reach(lane.app());
@@ -222,47 +210,8 @@ impl Service {
     }
 }
 
-/// The answer of a daemon that takes pushes, with what is wrong although it does.
-pub(super) fn healthy(
-    lanes: impl Iterator<Item = (LaneId, LaneState)>,
-    journal: Option<&str>,
-    logs: Option<String>,
-) -> Reply {
-    let health = Health {
-        message: "ok",
-        lanes: ByLane(lanes.map(|(id, state)| (id, public(state))).collect()),
-        journal,
-        logs,
-    };
-    Reply::json_line(200, &health)
-}
-
 /// Our limit: characters of a value of a query that a line shows.
 const SHOWN_MAX: usize = 64;
-
-/// A lane's state for whoever may ask for its health. They need not know of files, keys and servers
-/// of ours, which the sentences on a refused credential and on an access token name, nor of what
-/// waits where it is on its way.
-fn public(state: LaneState) -> LaneState {
-    if state.state == Sending::Unreachable {
-        return match state.lack {
-            Some(Lack::AccessToken) => LaneState {
-                error: Some(NO_TOKEN.to_owned()),
-                ..state
-            },
-            _ => state,
-        };
-    }
-    LaneState {
-        error: None,
-        waiting_since: None,
-        oldest: None,
-        ..state
-    }
-}
-
-/// What whoever may ask for a lane's health is told of an access token that cannot be had.
-const NO_TOKEN: &str = "no access token can be had; /stat/app and the operator log say why";
 
 /// Why no place was found to have a push that is outstanding.
 const NOT_CAUGHT: &str = "it is on its way from one place to the next, or not yet read back from \
@@ -340,15 +289,4 @@ struct Obeyed<'a> {
     state: LaneState,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<&'a str>,
-}
-
-/// The body of `/healthz`.
-#[derive(Serialize)]
-struct Health<'a> {
-    message: &'a str,
-    lanes: ByLane<LaneState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logs: Option<String>,
 }

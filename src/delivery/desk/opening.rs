@@ -84,6 +84,7 @@ impl<T: Transport> Desk<T> {
         }
         match opened {
             Ok(connection) => {
+                self.lane.stats().connects(true);
                 let ping_complaints = {
                     let mut dial = self.lane.crew().dial();
                     dial.succeeded();
@@ -106,6 +107,7 @@ impl<T: Transport> Desk<T> {
     }
 
     fn cannot_connect(&mut self, why: &dyn Display, now: Moment) {
+        self.lane.stats().connects(false);
         let random = self.settler.random();
         let wait = self.lane.crew().dial().failed(now.monotonic, random);
         self.lane

@@ -4,13 +4,14 @@ use super::super::link::{Parting, REPLACED, Worth};
 use super::super::transport::Transport;
 use super::Desk;
 use crate::count;
-use crate::lane::Lack;
+use crate::lane::{Lack, MaySend};
 use crate::moment::Moment;
 
 impl<T: Transport> Desk<T> {
     /// Parts with connections: one that retires drains beside its successor, one that has nothing
     /// left to do ends.
     pub(super) fn part(&mut self, now: Moment) {
+        self.watch_window(now);
         if let Some(link) = &mut self.links.present {
             if link.is_retiring() || link.is_over() {
                 self.trays.hand_back(&self.lane);
@@ -30,6 +31,20 @@ impl<T: Transport> Desk<T> {
         while let Some(parting) = self.links.end_one(now, &mut self.trays.ended) {
             self.part_with(parting, now);
         }
+    }
+
+    /// Takes note of whether a push that could be sent waits for the provider's window.
+    fn watch_window(&mut self, now: Moment) {
+        let stream_limit = self.lane.stream_limit();
+        let is_stalled = self.links.present.as_mut().is_some_and(|link| {
+            let waits = !self.trays.hand.is_empty() || self.lane.has_work_for(Some(link.id()));
+            let waits = waits
+                && !self.lane.is_quiet()
+                && !self.lane.pacing().waits_for_tickets()
+                && self.lane.may_send(now.monotonic) != MaySend::No;
+            link.has_content_waiting() || waits && link.is_stalled(stream_limit)
+        });
+        self.shown.stalls(is_stalled, now, &self.lane);
     }
 
     /// Whether the next connection may follow at once those that take no more pushes.

@@ -51,6 +51,6 @@ impl<T: Transport> Desk<T> {
         self.lane.put_back(self.trays.again.drain(..));
         self.let_candidate_go(REPLACED);
         self.trays.hand_back(&self.lane);
-        self.shown.show(self.links.in_flight(), &self.lane);
+        self.shown.show(&mut self.links, &self.lane);
     }
 }

@@ -152,6 +152,7 @@ impl<T: Transport> Desk<T> {
     ) {
         let route = self.following.candidate_route();
         let is_ours = route.is_some() && self.following.is_trying(begun.generation);
+        self.lane.stats().connects(opened.is_ok());
         match opened {
             Ok(connection) => {
                 let route = route.unwrap_or_else(|| Arc::clone(&self.following.route));

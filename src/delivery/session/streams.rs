@@ -64,6 +64,22 @@ impl Session {
         }
     }
 
+    /// Whether nothing but the provider's window keeps a push from being sent on it: there is a
+    /// stream for one, which is not sent before its content could follow.
+    ///
+    /// By what a transactional push takes: that bulk ones stop earlier is our doing.
+    pub fn is_stalled(&self, http2: &Connection, stream_limit: usize) -> bool {
+        let is_narrow = http2.send_window() < LEAST_SEND_WINDOW;
+        let in_flight = self.flights.len();
+        let may_open = in_flight > 0
+            && in_flight < stream_limit
+            && http2.available_streams() > 0
+            && self.retiring.is_none()
+            && !self.is_in_doubt();
+        let takes_bytes = http2.output().len() <= OUTPUT_HIGH_WATER;
+        takes_bytes && is_narrow && may_open
+    }
+
     /// A push is in flight no more.
     pub(super) fn land(&mut self, push: &Push) {
         self.bulk -= usize::from(push.class() == PushClass::Bulk);

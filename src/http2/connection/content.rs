@@ -49,6 +49,12 @@ impl Connection {
         waiting.map_or(0, Waiting::unsent)
     }
 
+    /// Whether content waits that no window lets out: neither for its turn nor for the output.
+    pub fn waits_for_window(&self) -> bool {
+        let is_blocked = self.send_window.available() == 0 || self.round.is_empty();
+        self.buffered > 0 && is_blocked && !self.output.is_full()
+    }
+
     /// `n` bytes of that stream's `Event::Data` were consumed: gives credit back to the peer.
     ///
     /// When a stream ends, whatever was not released of it is given back by itself; releasing it

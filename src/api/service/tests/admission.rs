@@ -480,7 +480,6 @@ fn while_the_journal_is_read_no_push_is_taken() {
     let mut web = web(site);
     for (method, target, body) in [
         ("POST", "/push", BODY),
-        ("GET", "/healthz", ""),
         ("GET", "/push/1", ""),
         ("DELETE", "/push/1", ""),
     ] {

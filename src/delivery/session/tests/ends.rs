@@ -145,5 +145,9 @@ fn one_push_in_flight_is_enough_to_wait_for_its_window() {
         let update = frame(WINDOW_UPDATE, 0, 0, &increment.to_be_bytes());
         wire.client.receive(&update, wire.now.monotonic);
         assert_eq!(wire.room() > 0, has_room);
+        // Bulk pushes stop at twice as much, which is our doing and not the provider's.
+        let is_stalled = |limit| wire.session.is_stalled(&wire.client, limit);
+        assert_eq!(is_stalled(usize::MAX), !has_room);
+        assert!(!is_stalled(1), "there is no stream for another one");
     }
 }

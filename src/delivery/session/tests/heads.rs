@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::http2::ErrorCode;
-use crate::provider::Again;
+use crate::provider::{Again, LaneEffect};
 
 /// What keeps the rest of an answer away: on streams of the daemon's, on a settled connection.
 type Fault = fn(&mut Wire, StreamId);
