@@ -18,7 +18,9 @@ use crate::http1::{FREE, More};
 use crate::lane::{Lanes, Occupancy, QueueKind};
 use crate::moment::Moment;
 use crate::push::PushClass;
-use crate::stats::{self, AttemptEnd, Exposition, Family, MetricsPage, Process, Reloads};
+use crate::stats::{
+    self, AttemptEnd, Exposition, Family, LaneStats, MetricsPage, Process, Reloads,
+};
 
 /// The page, in the format that a client likes best that says this in `Accept`.
 pub(super) fn page(service: &Service, accept: &[u8], more: &mut More<'_>) -> Reply {
