@@ -142,7 +142,6 @@ fn the_counters_are_those_of_the_push_log_and_of_the_providers() {
     assert_eq!([requests("200"), requests("400")], [3, 1]);
     assert!(sum("connects_total", &[("result", "ok")]) >= 2);
     assert!(sum("connections", &[]) >= 2 && sum("streams_allowed", &[]) > 2);
-    assert_eq!(sum("journal_outstanding_pushes", &[]), 0);
     assert!(sum("journal_bytes", &[]) > 0);
     assert!(sum("journal_sync_duration_seconds_count", &[]) > 0);
     assert_eq!(sum("reloads_total", &[]) + sum("panics_total", &[]), 0);
@@ -240,14 +239,4 @@ fn the_page_of_200_apps_is_bounded() {
     let series = page.series.len();
     assert!((402 * 51..402 * 52 + 100).contains(&series), "{series}");
     assert!(page.text.len() < 4 * 1024 * 1024, "{}", page.text.len());
-    let before = Metrics::scrape(&daemon).value("process_cpu_seconds_total");
-    for _ in 0..20 {
-        drop(Metrics::scrape(&daemon));
-    }
-    let after = Metrics::scrape(&daemon).value("process_cpu_seconds_total");
-    let each = (after - before) / 21.0;
-    assert!(
-        each < 1.0,
-        "{each} s of the processor a scrape, {series} series"
-    );
 }
