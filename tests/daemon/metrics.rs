@@ -142,7 +142,7 @@ fn the_counters_are_those_of_the_push_log_and_of_the_providers() {
     assert_eq!([requests("200"), requests("400")], [3, 1]);
     assert!(sum("connects_total", &[("result", "ok")]) >= 2);
     assert!(sum("connections", &[]) >= 2 && sum("streams_allowed", &[]) > 2);
-    assert!(sum("journal_bytes", &[]) > 0);
+    assert!(sum("journal_disk_free_bytes", &[]) > 0);
     assert!(sum("journal_sync_duration_seconds_count", &[]) > 0);
     assert_eq!(sum("reloads_total", &[]) + sum("panics_total", &[]), 0);
     let answered = sum("requests_total", &[]);
