@@ -198,7 +198,8 @@ fn a_key_is_good_for_the_rights_that_stand_behind_it() {
     assert!(told.contains(rotation), "{told}");
     fs::write(site.path("api-keys"), line("push,raed")).unwrap();
     daemon.signal("HUP");
-    let refusal = "line 1: a word behind rights= is none of push, read, operate, topics, channels";
+    let refusal =
+        "line 1: a word behind rights= is none of push, read, operate, topics, channels, feed";
     wait_until("the file to be refused", || {
         site.operator_log().contains(refusal)
     });

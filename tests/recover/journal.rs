@@ -77,6 +77,10 @@ fn inherit(site: &Site, notifications: &[Value]) -> Vec<u64> {
     fs::create_dir(site.path("journal")).unwrap();
     for entry in fs::read_dir(before.path("journal")).unwrap() {
         let entry = entry.unwrap();
+        // The feed beside it is for who asks, and no part of what is recovered.
+        if entry.path().is_dir() {
+            continue;
+        }
         fs::copy(entry.path(), site.path("journal").join(entry.file_name())).unwrap();
     }
     ids
