@@ -53,7 +53,9 @@ section! {
     /// The file of API keys; `None` lets everyone call.
     pub api_key_path: Option<PathBuf> = Key::file(
         "File of API keys, one a line, with `rights=read,operate` behind those that are not \
-         good for all, and `app=shop,news` behind those that are not for all apps; every request but `/healthz` must show one as `Authorization: Bearer KEY`",
+         good for all, and `app=shop,news` behind those that are not for all apps; every \
+         request but `/healthz`, `/readyz` and `/livez` must show one as \
+         `Authorization: Bearer KEY`",
     )
     .unlike_gaurun(
         "callers need no key",
