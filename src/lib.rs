@@ -18,8 +18,8 @@
 //!             net::connection     socket and TLS
 //!                     ▼ the provider's answer, or its absence
 //!             delivery::policy ── again at t: back to the lane, same id, same apns-id
-//!                              └─ settled: delivery::settler, one log line, one count, room back;
-//!                                 once the line is written: delivery::register, backlog
+//!                              └─ settled: delivery::settler, one log line, one count, the feed,
+//!                                 room back; once the line is written: delivery::register, backlog
 //! ```
 //!
 //! # The map
