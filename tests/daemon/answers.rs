@@ -196,6 +196,10 @@ fn until_a_sync_fails(site: &Site, then: impl Fn()) -> (Daemon, Vec<u64>, Reply,
             return (daemon, accepted, reply, hex_token(number));
         }
         accepted.extend(reply.accepted_ids());
+        if number == 0 {
+            // From here on there is a connection: what is accepted is in flight soon.
+            daemon.wait_idle();
+        }
     }
     panic!("no sync has failed");
 }

@@ -406,7 +406,10 @@ fn a_traceparent_is_on_every_line_of_its_pushes_also_after_a_restart() {
     assert!(told.contains("1 push to be sent again after 503"), "{told}");
     assert!(told.contains(&again), "{told}");
     daemon = site.start();
-    daemon.wait_idle();
+    // It comes from the journal: the queue may be empty before.
+    wait_until("all to have succeeded", || {
+        lines::of_kind(&site.access_log(), "succeeded-push").count() == 3
+    });
     let log = site.access_log();
     let traced = [(token, 1), (hex_token(2), 2), (hex_token(3), 3)];
     for kind in ["accepted-push", "succeeded-push"] {
