@@ -175,6 +175,30 @@ fn a_request_that_is_too_large_goes_out_in_parts() {
 }
 
 #[test]
+fn a_request_of_which_a_part_was_taken_is_in_doubt_until_all_of_it_is() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator).with("core.queues", 400);
+    let daemon = site.start();
+    let shop = Shop::before(&url(&daemon));
+    shop.write("template.json", ALIKE);
+    shop.write_devices("devices.csv", 0..1000);
+    assert_eq!(daemon.request("PUT", "/lanes/ios/pause", b"").status, 200);
+    let sending = shop.start(&CSV);
+    shop.wait_for_told("ios queue is full");
+    sending.signal("INT");
+    assert_eq!(sending.wait(), 75);
+    let record = shop.read("devices.csv.sent");
+    let last = record.lines().last().unwrap();
+    assert!(last.starts_with("{\"step\":\"sent\","), "{record}");
+    assert_eq!(daemon.request("PUT", "/lanes/ios/resume", b"").status, 200);
+    check(&shop.send(&CSV), 0, &["accepted 1,000 pushes"], &[]);
+    daemon.wait_idle();
+    let received = simulated.received();
+    assert_eq!(received.len(), 1000);
+    assert!(received.values().all(|times| *times == 1));
+}
+
+#[test]
 fn following_ends_when_it_is_told_to() {
     let site = Site::unreachable();
     let daemon = site.start();

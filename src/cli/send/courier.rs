@@ -221,7 +221,7 @@ impl Courier {
         run: &mut CourierRun,
     ) -> Result<(), Left> {
         let mut tally = SendTally::default();
-        let mut parts = vec![batch];
+        let (mut parts, mut has_part) = (vec![batch], false);
         while let Some(mut part) = parts.pop() {
             let is_first = !run.has_answer && number == 0 && parts.is_empty();
             let mut pause = PAUSE_FIRST;
@@ -245,12 +245,12 @@ impl Courier {
                         tally.add(&answer.tally);
                         self.take(&answer, run);
                         // The next part is another request.
-                        doubt = None;
+                        (doubt, has_part) = (None, true);
                         run.has_answer = true;
                         break;
                     }
                     Judgement::TooLarge { why } => {
-                        self.untaken(number, doubt)?;
+                        self.untaken(number, has_part || doubt.is_some())?;
                         let lines: Vec<u64> = part.lines().collect();
                         if let Some((first, second)) = part.halves() {
                             parts.extend([second, first]);
@@ -265,7 +265,7 @@ impl Courier {
                         reason,
                         why,
                     } => {
-                        self.untaken(number, doubt)?;
+                        self.untaken(number, has_part || doubt.is_some())?;
                         let lines = part.take_out(&pointer);
                         if lines.is_empty() {
                             return Err((format!("{pointer}: {why}"), ExitCode::Unavailable));
@@ -285,7 +285,7 @@ impl Courier {
                     } => {
                         let why = format!("{url}: {why}");
                         if is_untaken {
-                            self.untaken(number, doubt)?;
+                            self.untaken(number, has_part || doubt.is_some())?;
                         }
                         return Err((why, code));
                     }
@@ -297,7 +297,7 @@ impl Courier {
                     }
                     Judgement::Unknown { why, is_unsent } => {
                         if is_unsent && !run.has_answer && doubt.is_none() {
-                            self.untaken(number, doubt)?;
+                            self.untaken(number, has_part || doubt.is_some())?;
                             return Err((why, ExitCode::Unavailable));
                         }
                         if !is_unsent {
@@ -308,7 +308,7 @@ impl Courier {
                         (why, after)
                     }
                 };
-                self.untaken(number, doubt)?;
+                self.untaken(number, has_part || doubt.is_some())?;
                 self.tell_wait(&why, run);
                 if moment::receive_within(&self.stop, after) == Err(RecvTimeoutError::Disconnected)
                 {
@@ -334,12 +334,12 @@ impl Courier {
         }
     }
 
-    /// Takes note that nothing of a batch was taken, unless an earlier request may have been.
-    fn untaken(&mut self, number: u64, doubt: Option<SendDoubt>) -> Result<(), Left> {
-        match doubt {
-            None => self.note(|record| record.refused(number)),
-            Some(_) => Ok(()),
+    /// Takes note that nothing of a batch was taken, unless some of it was or may have been.
+    fn untaken(&mut self, number: u64, may_be_taken: bool) -> Result<(), Left> {
+        if may_be_taken {
+            return Ok(());
         }
+        self.note(|record| record.refused(number))
     }
 
     fn take(&self, answer: &BatchAnswer, run: &mut CourierRun) {
