@@ -312,6 +312,7 @@ mod tests {
         );
         let mut batch = batch();
         assert_eq!(batch.take_out("/notifications/1/badge"), [4]);
+        assert_eq!(batch.items(), 2);
         assert_eq!(
             str::from_utf8(&batch.body()).unwrap(),
             r#"{"notifications":[{"token":["a","b"]}]}"#

@@ -167,7 +167,11 @@ impl PushBatch {
             _ => None,
         };
         match number.filter(|at| *at < self.groups.len()) {
-            Some(at) => self.groups.remove(at).lines,
+            Some(at) => {
+                let lines = self.groups.remove(at).lines;
+                self.items -= lines.len();
+                lines
+            }
             None => Vec::new(),
         }
     }
