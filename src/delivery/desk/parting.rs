@@ -37,12 +37,15 @@ impl<T: Transport> Desk<T> {
     fn watch_window(&mut self, now: Moment) {
         let stream_limit = self.lane.stream_limit();
         let is_stalled = self.links.present.as_mut().is_some_and(|link| {
-            let waits = !self.trays.hand.is_empty() || self.lane.has_work_for(Some(link.id()));
-            let waits = waits
+            if link.has_content_waiting() {
+                return true;
+            }
+            // Seldom so, and asked first: what follows locks what all threads of the lane share.
+            link.is_stalled(stream_limit)
                 && !self.lane.is_quiet()
                 && !self.lane.pacing().waits_for_tickets()
-                && self.lane.may_send(now.monotonic) != MaySend::No;
-            link.has_content_waiting() || waits && link.is_stalled(stream_limit)
+                && self.lane.may_send(now.monotonic) != MaySend::No
+                && (!self.trays.hand.is_empty() || self.lane.has_work_for(Some(link.id())))
         });
         self.shown.stalls(is_stalled, now, &self.lane);
     }
