@@ -33,8 +33,6 @@ pub(super) mod kind {
     pub(in super::super) const DOUBT: u8 = 10;
     /// The number of a lane in this segment, and its name.
     pub(in super::super) const LANE: u8 = 11;
-    /// How far a reader of the feed of dead device tokens has come.
-    pub(in super::super) const CURSOR: u8 = 12;
 }
 
 /// A record, as far as recovery reads it.
@@ -75,7 +73,6 @@ impl<'a> Record<'a> {
             kind::HANDED => Some(Self::Handed(Runs::of(record))),
             kind::DOUBT => bytes.number().map(Self::Doubt),
             kind::LANE => lanes.name(record).then_some(Self::Aside),
-            kind::CURSOR => Some(Self::Aside),
             _ => None,
         }
     }
