@@ -39,6 +39,8 @@ pub(super) struct EarlierRun {
     pub(super) answered: Vec<String>,
     /// The one that was sent, and no answer came: its key, and when it was sent, in Unix seconds.
     pub(super) in_doubt: Option<(String, u64)>,
+    /// The key of the one that was sent last, until it is answered.
+    pub(super) sent_last: Option<String>,
     /// What has become of all that was answered.
     pub(super) so_far: SendTally,
     /// When all of the file was answered, in Unix seconds.
@@ -184,11 +186,14 @@ impl EarlierRun {
                 }
                 // It is sent again until it is answered: what counts is the first time.
                 let at = self.in_doubt.take().map_or(at, |(_, first)| first);
+                self.sent_last = Some(key.clone());
                 self.in_doubt = Some((key, at));
             }
             RecordStep::Refused { .. } => self.in_doubt = None,
             RecordStep::Answered { tally, .. } => {
-                let Some((key, _)) = self.in_doubt.take() else {
+                // Nothing of it may have been taken.
+                self.in_doubt = None;
+                let Some(key) = self.sent_last.take() else {
                     return false;
                 };
                 self.answered.push(key);
@@ -264,6 +269,21 @@ mod tests {
         drop(record);
         let (_, earlier) = SendRecord::open(&path, "another").unwrap();
         assert_eq!(earlier.run, "r");
+    }
+
+    #[test]
+    fn a_batch_of_which_nothing_was_taken_is_done_with_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.sent");
+        let (mut record, _) = SendRecord::open(&path, "r").unwrap();
+        record.sent(0, "a", 5).unwrap();
+        record.refused(0).unwrap();
+        record.answered(0, &tally(0)).unwrap();
+        record.sent(1, "b", 6).unwrap();
+        drop(record);
+        let (_, earlier) = SendRecord::open(&path, "r").unwrap();
+        assert_eq!(earlier.answered, ["a"]);
+        assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 6)));
     }
 
     #[test]
