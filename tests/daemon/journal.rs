@@ -484,9 +484,11 @@ fn pushes_whose_record_is_damaged_fail_with_one_line_each() {
     }
     // Counted behind their lines.
     wait_until("all to be counted", || {
+        daemon.stat().number("/ios/push_error") == 5
+    });
+    wait_until("their room to be free", || {
         daemon.stat().number("/queue_usage") == 0
     });
-    assert_eq!(daemon.stat().number("/ios/push_error"), 5);
     assert_eq!(daemon.terminate(), 0);
     let daemon = site.start();
     assert!(
