@@ -37,9 +37,10 @@ struct Pool {
 }
 
 impl Pool {
-    fn take(&mut self, bytes: usize) -> bool {
+    /// Takes bytes if there are enough, with so many more beside all that there are.
+    fn take(&mut self, bytes: usize, beside: usize) -> bool {
         let taken = self.taken.saturating_add(bytes);
-        let fits = taken <= self.whole;
+        let fits = taken <= self.whole.saturating_add(beside);
         if fits {
             self.taken = taken;
         }
@@ -73,22 +74,22 @@ impl Budget {
         self.lock().waiting.len()
     }
 
-    /// Takes bytes if there are enough, before those who wait.
+    /// Takes bytes for an answer if there are enough, before those who wait.
     fn take_at_once(&self, bytes: usize) -> bool {
-        self.lock().take(bytes)
+        self.lock().take(bytes, FOR_ANSWERS)
     }
 
     /// Takes bytes if there are enough and nobody waits.
     fn take_in_turn(&self, bytes: usize) -> bool {
         let mut state = self.lock();
-        state.waiting.is_empty() && state.take(bytes)
+        state.waiting.is_empty() && state.take(bytes, 0)
     }
 
     /// Takes bytes, after all who wait for some, if that time is long enough. While there are too
     /// few, connections whose callers let us wait are closed for them, by `free_memory`.
     fn take(&self, bytes: usize, within: Duration, free_memory: impl Fn(usize)) -> bool {
         let mut state = self.lock();
-        if state.waiting.is_empty() && state.take(bytes) {
+        if state.waiting.is_empty() && state.take(bytes, 0) {
             return true;
         }
         if bytes > state.whole || state.waiting.len() >= state.most_waiting {
@@ -112,7 +113,7 @@ impl Budget {
             let pause = if is_first { left.min(LOOK_EVERY) } else { left };
             let waited = self.given.wait_timeout(state, pause);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.waiting.front() == Some(&number) && state.take(bytes) {
+            if state.waiting.front() == Some(&number) && state.take(bytes, 0) {
                 break true;
             }
         };
@@ -198,7 +199,7 @@ impl<'a> BudgetShare<'a> {
         Ok(())
     }
 
-    /// Sees to it that it has so many more bytes, if there are enough.
+    /// Sees to it that it has so many more bytes for an answer, if there are enough.
     pub(super) fn raise_at_once(&mut self, more: usize) -> bool {
         let is_taken = self.budget.take_at_once(more);
         if is_taken {
@@ -227,6 +228,10 @@ impl Drop for BudgetShare<'_> {
         self.lower(0);
     }
 }
+
+/// Our limit: bytes of answers beside all that there is for large bodies, for what is made as long
+/// as there is room: pages of figures, lists of what was rejected. Whoever uploads leaves it alone.
+const FOR_ANSWERS: usize = 8 * 1024 * 1024;
 
 const NO_ROOM: Refusal = Refusal::new(503, "too many large requests at once");
 

@@ -239,4 +239,16 @@ fn the_page_of_200_apps_is_bounded() {
     let series = page.series.len();
     assert!((402 * 51..402 * 52 + 100).contains(&series), "{series}");
     assert!(page.text.len() < 4 * 1024 * 1024, "{}", page.text.len());
+    // Callers who upload have all the memory of large bodies: some wait for more.
+    let uploads = [(); 60].map(|()| {
+        let mut client = daemon.client();
+        let head = "POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n";
+        client.send(format!("{head}Expect: 100-continue\r\n\r\n").as_bytes());
+        client
+    });
+    let mut first = [0; 12];
+    uploads[0].tcp().peek(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 100");
+    let beside = Metrics::scrape(&daemon);
+    assert_eq!(beside.families, table());
 }

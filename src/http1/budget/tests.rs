@@ -50,6 +50,20 @@ fn small_bodies_are_free_and_large_ones_share_the_budget() {
 }
 
 #[test]
+fn answers_have_room_that_no_body_takes() {
+    let budget = Budget::new(FREE, 0);
+    let ([uploads, looks], _callers) = places();
+    let (mut body, mut page) = (share(&budget, &uploads), share(&budget, &looks));
+    assert_eq!(body.raise(FREE), Ok(()));
+    assert!(page.raise_at_once(FOR_ANSWERS));
+    assert!(!page.raise_at_once(1), "all of it is taken");
+    body.lower(0);
+    assert_eq!(body.raise(1), Err(NO_ROOM), "it is made of the same memory");
+    page.lower(FREE - 1);
+    assert_eq!(body.raise(1), Ok(()));
+}
+
+#[test]
 fn a_budget_that_shrinks_below_what_is_taken_gives_nothing_until_enough_came_back() {
     let budget = Budget::new(4 * FREE, 0);
     let ([one, other], _callers) = places();
