@@ -28,6 +28,7 @@ pub fn offline(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<Diagn
     places::pid(config, source, &mut findings);
     places::control(config, source, &mut findings);
     places::port(config, source, daemon, &mut findings);
+    places::metrics(config, source, daemon, &mut findings);
     places::rates(config, source, daemon, &mut findings);
     journal::journal(config, source, daemon, &mut findings);
     let (limit, whose) = descriptors::limit_of_daemon(daemon);

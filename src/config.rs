@@ -25,6 +25,7 @@ mod keys;
 mod lane;
 mod load;
 mod log;
+mod metrics;
 mod migrate;
 mod names;
 mod problem;
@@ -50,6 +51,7 @@ pub use lane::{
 };
 pub use load::{DEFAULT_PATH, control_socket, read_text};
 pub use log::{HideToken, Log};
+pub use metrics::Metrics;
 pub use migrate::migrate;
 pub use problem::{ConfigError, Diagnostic, Position, Severity, Warning};
 pub use provider_url::ProviderUrl;
@@ -79,6 +81,8 @@ pub struct Config {
     pub feedback: Option<Feedback>,
     /// `[log]`: where the logs go.
     pub log: Log,
+    /// `[metrics]`.
+    pub metrics: Metrics,
 }
 
 /// What the command line says instead of the file.
@@ -214,6 +218,10 @@ impl Config {
             journal.is_some(),
         );
         let log = sections::LOG.take(&mut document, &surroundings);
+        let metrics = sections::METRICS.take(&mut document, &surroundings);
+        if let Some((metrics, core)) = metrics.as_ref().zip(core.as_ref()) {
+            metrics.check(&sections::METRICS, core, &mut document);
+        }
         if !lanes.is_any_enabled {
             document.refuse_whole("no platform is enabled: enable ios, android or both");
         }
@@ -234,6 +242,7 @@ impl Config {
             journal,
             feedback,
             log,
+            metrics: metrics.unwrap_or_default(),
         });
         let (problems, warnings) = document.findings();
         Examined {

@@ -21,6 +21,7 @@ mod reload;
 mod resend;
 mod resent;
 mod routes;
+mod scraping;
 mod start_error;
 mod state_directory;
 mod state_file;
@@ -89,6 +90,8 @@ const JOURNAL_LOOKS_EVERY: Duration = Duration::from_millis(500);
 pub struct Daemon {
     /// `None` only during the start.
     listener: Option<Listener>,
+    /// Where Prometheus scrapes, if not on the API, to the end: what a drain comes to is told too.
+    _scraped: Option<Listener>,
     lanes: Arc<Live<Lanes<RunningLane>>>,
     /// Lanes that were put away, to which somebody may yet bring something.
     held: Vec<Arc<RunningLane>>,
@@ -158,6 +161,7 @@ impl Daemon {
             journal,
             pid_file,
             control,
+            metrics,
         } = Holdings::take(config, &directory, &mut turn)?;
         let (owes_reload, is_inherited) = (turn.owes_reload, inherited.is_some());
         let open_place = inherited.as_ref().and_then(OpenPlace::of);
@@ -177,6 +181,11 @@ impl Daemon {
         let alive = (Arc::clone(&supervision), Arc::clone(&lanes), logs.clone());
         let stuck = move || alive.0.stuck(moment::now(), &alive.2, &alive.1.get());
         let _is_first = service.stuck.set(Box::new(stuck)).is_ok();
+        let scraped = metrics.map(|bound| scraping::listen(bound, config, &service));
+        let scraped = scraped.transpose()?;
+        if let Some(listener) = &scraped {
+            supervision.watch("metrics accept", listener.heartbeat());
+        }
         let listen = || listen(bound, config, Arc::clone(&service));
         // Whoever holds an inherited socket keeps callers waiting, which is better than a refusal.
         let (now, later) = if is_inherited {
@@ -186,6 +195,7 @@ impl Daemon {
         };
         let mut daemon = Self {
             listener: now,
+            _scraped: scraped,
             lanes,
             held: Vec::new(),
             left: BTreeMap::new(),
@@ -447,6 +457,7 @@ fn service(
         channel_calls: ChannelCalls::default(),
         stats: CallerStats::default(),
         stuck: OnceLock::new(),
+        metrics_address: config.metrics.address,
         is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),

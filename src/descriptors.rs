@@ -90,18 +90,29 @@ impl Share {
         let most = config.core.provider_connections;
         let most = most.map_or(usize::MAX, NonZeroUsize::get);
         let (asked, lanes) = (config.core.max_connections.get(), config.enabled().count());
-        Self::of_lanes(asked, (lanes, config.core.workers.get(), most), limit)
+        let scrapers = match config.metrics.address {
+            Some(_) => SCRAPERS + http1::BESIDE_CONNECTIONS,
+            None => 0,
+        };
+        let lanes = (lanes, config.core.workers.get(), most);
+        Self::of_lanes(asked, lanes, scrapers, limit)
     }
 
-    /// Beside so many lanes with so many threads each, and so many of all lanes at most.
-    fn of_lanes(asked: usize, (lanes, workers, most): (usize, usize, usize), limit: usize) -> Self {
+    /// Beside so many lanes with so many threads each, and so many of all lanes at most, and beside
+    /// so many files for who scrapes at an address of its own.
+    fn of_lanes(
+        asked: usize,
+        (lanes, workers, most): (usize, usize, usize),
+        scrapers: usize,
+        limit: usize,
+    ) -> Self {
         let threads = lanes.saturating_mul(workers).min(most);
         let of_lanes = lanes.saturating_mul(LANE);
         let of_lanes = of_lanes.saturating_add(threads.saturating_mul(THREAD));
         Self {
             lanes,
             threads,
-            ..Self::new(asked, of_lanes.saturating_add(OTHERS), limit)
+            ..Self::new(asked, of_lanes.saturating_add(OTHERS + scrapers), limit)
         }
     }
 
@@ -174,6 +185,9 @@ impl Share {
         beside.saturating_add(self.asked)
     }
 }
+
+/// Our limit: connections to `metrics.address` that may be open at once.
+pub const SCRAPERS: usize = 16;
 
 /// A lane's thread: what it waits with, its bell, its connection and those that drain beside it.
 const THREAD: usize = 3 + DRAINING_MAX;
@@ -256,20 +270,20 @@ mod tests {
             .find_map(|line| line.strip_prefix("LimitNOFILE="));
         let limit = limit.unwrap().parse().unwrap();
         let lanes = 2 * (APPS_MAX + 1);
-        let share = Share::of_lanes(512, (lanes, 32, usize::MAX), limit);
+        let share = Share::of_lanes(512, (lanes, 32, usize::MAX), 0, limit);
         assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
         // On a larger machine they have to share threads, as the warning says.
-        let share = Share::of_lanes(512, (lanes, 256, usize::MAX), limit);
+        let share = Share::of_lanes(512, (lanes, 256, usize::MAX), 0, limit);
         assert_eq!(share.connections, CALLERS_MIN);
         let fewer = share.fewer_threads().unwrap();
         let advice = format!(", or set core.provider_connections = {fewer}");
         assert!(share.warning(Whose::Own).unwrap().contains(&advice));
-        let share = Share::of_lanes(512, (lanes, 256, fewer), limit);
+        let share = Share::of_lanes(512, (lanes, 256, fewer), 0, limit);
         assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
-        assert!(Share::of_lanes(512, (lanes, 256, fewer + 1), limit).is_cut());
+        assert!(Share::of_lanes(512, (lanes, 256, fewer + 1), 0, limit).is_cut());
         // Each lane needs one.
         assert_eq!(
-            Share::of_lanes(512, (lanes, 2, usize::MAX), 1024).fewer_threads(),
+            Share::of_lanes(512, (lanes, 2, usize::MAX), 0, 1024).fewer_threads(),
             None
         );
     }

@@ -11,7 +11,7 @@ mod process;
 
 pub use self::counters::{
     AttemptEnd, CallerStats, DEAD_MAX, GOAWAYS_MAX, LaneFigures, LaneStats, OTHER, OpenConnections,
-    REQUESTS_MAX, RoundStats, SETTLED_MAX, STATUSES_MAX, SettledAs,
+    REQUESTS_MAX, RoundStats, SETTLED_MAX, STATUSES_MAX, SettledAs, UNREAD,
 };
 pub use self::family::{Family, FamilyKind, FamilyRow};
 pub use self::histogram::{

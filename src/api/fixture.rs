@@ -277,6 +277,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         channel_calls: ChannelCalls::default(),
         stats: CallerStats::default(),
         stuck: OnceLock::new(),
+        metrics_address: None,
         is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
     };

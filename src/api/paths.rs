@@ -300,8 +300,9 @@ pub static PATHS: &[PathItem] = &[
                 "GET",
                 READ,
                 PathBody::Text,
-                &[200],
-                "Tells what Prometheus scrapes: its text format, or OpenMetrics.",
+                &[200, 404],
+                "Tells what Prometheus scrapes: its text format, or OpenMetrics; 404 where it has an \
+                 address of its own.",
             )],
         )
     },

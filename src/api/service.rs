@@ -12,6 +12,7 @@ mod metrics;
 mod operating;
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -102,6 +103,8 @@ pub struct Service {
     pub stats: CallerStats,
     /// Says which threads were not heard of, for which the watchdog would end the process.
     pub stuck: OnceLock<Box<Stuck>>,
+    /// Where `/metrics` is, if it is not here.
+    pub metrics_address: Option<SocketAddr>,
     /// The daemon ends: nothing more is taken, whoever still answers.
     pub is_ending: AtomicBool,
     /// Who watches the answers, if anybody does.
@@ -183,7 +186,7 @@ impl Handler for Service {
     fn answered(&self, head: Option<&Head>, reply: &Reply, took: Duration) {
         let item = head.and_then(|head| Route::of(&head.target).2);
         let path = match (head, item) {
-            (None, _) => UNREAD,
+            (None, _) => stats::UNREAD,
             (_, None) => stats::OTHER,
             (_, Some(item)) => item.path,
         };
@@ -196,7 +199,7 @@ impl Handler for Service {
 
 impl Service {
     /// The answer to a request with a method that its path has.
-    fn routed(
+    pub(super) fn routed(
         &self,
         route: Route,
         query: &str,
@@ -221,7 +224,10 @@ impl Service {
                 let body = stat::runtime(&Process::read(), Moment::now().unix);
                 Reply::new(200, reply::JSON_BARE, body)
             }
-            Route::Metrics => metrics::page(self, head.accept.as_deref().unwrap_or_default(), more),
+            Route::Metrics => match self.metrics_address {
+                None => self.metrics(head, more),
+                Some(address) => Reply::message(404, &format!("/metrics is at {address} alone")),
+            },
             Route::Config => Reply::new(200, reply::JSON_BARE, self.config.get().to_vec()),
             Route::OpenApi => Reply::new(200, reply::JSON_BARE, openapi::document().to_vec()),
             Route::Channels => self.channels(head, (query, body), None),
@@ -239,8 +245,18 @@ impl Service {
         }
     }
 
+    /// `GET /metrics`, wherever it is.
+    pub(super) fn metrics(&self, head: &Head, more: &mut More<'_>) -> Reply {
+        metrics::page(self, head.accept.as_deref().unwrap_or_default(), more)
+    }
+
     /// Why the request is not let in, if it is not.
-    fn stranger(&self, terms: &Terms, head: &Head, item: Option<&PathItem>) -> Option<Stranger> {
+    pub(super) fn stranger(
+        &self,
+        terms: &Terms,
+        head: &Head,
+        item: Option<&PathItem>,
+    ) -> Option<Stranger> {
         let Some(keys) = &terms.keys else {
             let hosts = self.is_on_loopback.then_some(&*terms.hosts);
             return Stranger::is(head, hosts);
@@ -557,9 +573,6 @@ fn keys_full(full: Full) -> Reply {
     };
     Reply::message(503, text).with_retry_after(RETRY_AFTER_SECS)
 }
-
-/// In the place of the path of a request that could not be read.
-const UNREAD: &str = "unread";
 
 const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
 const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";

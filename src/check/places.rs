@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -86,24 +86,13 @@ pub(super) fn port(
     daemon: Option<u32>,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let mut say = |severity, key, text: &dyn Display| {
-        findings.push(source.about(severity, key, text));
-    };
     let (port, group) = ("core.port", "core.socket_group");
     match &config.core.bind {
-        Bind::Tcp(address) => match TcpListener::bind(address) {
-            Ok(_released) => {}
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                if daemon.is_none() {
-                    say(Severity::Warning, port, &format!("{address} {TAKEN}"));
-                }
-            }
-            Err(error) => {
-                let text = format!("cannot listen on {address}: {error}{}", advice(&error));
-                say(Severity::Error, port, &text);
-            }
-        },
+        Bind::Tcp(address) => tcp(*address, [port, "core.address"], source, daemon, findings),
         Bind::Unix(path) => {
+            let mut say = |severity, key, text: &dyn Display| {
+                findings.push(source.about(severity, key, text));
+            };
             match socket(path) {
                 Ok(()) => {}
                 Err(error) => say(Severity::Error, port, &error),
@@ -119,6 +108,43 @@ pub(super) fn port(
     }
 }
 
+/// The same for the address of the metrics.
+pub(super) fn metrics(
+    config: &Config,
+    source: &FileText<'_>,
+    daemon: Option<u32>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    if let Some(address) = config.metrics.address {
+        tcp(address, ["metrics.address"; 2], source, daemon, findings);
+    }
+}
+
+/// Takes a TCP port for a moment. `port` is the key that has it, `of` the one that has its address.
+fn tcp(
+    address: SocketAddr,
+    [port, of]: [&str; 2],
+    source: &FileText<'_>,
+    daemon: Option<u32>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let (severity, text) = match TcpListener::bind(address) {
+        Ok(_released) => return,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            if daemon.is_some() {
+                return;
+            }
+            (Severity::Warning, format!("{address} {TAKEN}"))
+        }
+        Err(error) => {
+            let advice = advice(&error, of);
+            let text = format!("cannot listen on {address}: {error}{advice}");
+            (Severity::Error, text)
+        }
+    };
+    findings.push(source.about(severity, port, text));
+}
+
 /// Whether a Unix socket can be made there, or is there.
 fn socket(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
@@ -129,13 +155,14 @@ fn socket(path: &Path) -> Result<(), String> {
     }
 }
 
-fn advice(error: &io::Error) -> &'static str {
+fn advice(error: &io::Error, key: &str) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "; ports below 1024 need AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit"
+                .to_owned()
         }
-        io::ErrorKind::AddrNotAvailable => "; core.address is no address of this machine",
-        _ => "",
+        io::ErrorKind::AddrNotAvailable => format!("; {key} is no address of this machine"),
+        _ => String::new(),
     }
 }
 

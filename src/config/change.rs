@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::key::InForce;
 use super::section::Section;
-use super::{Bind, Config, Core, Key, LaneConfig, Setting, Value, sections};
+use super::{Bind, Config, Core, Key, LaneConfig, Metrics, Setting, Value, sections};
 use crate::push::{LaneId, Provider};
 
 /// A key whose value differs between two configurations.
@@ -72,6 +72,7 @@ impl Config {
     ) -> Result<(Self, Vec<Change>), String> {
         let written = new.effective();
         self.core.check_open(&new.core)?;
+        self.metrics.check_open(&new.core)?;
         let stays = |key: &Key| match key.in_force {
             InForce::AtReload => false,
             InForce::AtReloadOfLogs => !logs_can_turn,
@@ -83,6 +84,7 @@ impl Config {
             journal: self.journal.clone(),
             feedback: self.feedback.clone(),
             log: sections::LOG.reloaded(&self.log, new.log, &stays),
+            metrics: sections::METRICS.reloaded(&self.metrics, new.metrics, &stays),
         };
         let (before, after) = (self.effective(), in_force.effective());
         let values = |settings: &[Setting]| -> BTreeMap<String, Value> {
@@ -158,5 +160,21 @@ impl Core {
             ));
         }
         Ok(())
+    }
+}
+
+impl Metrics {
+    /// Whether a daemon that answers here may go over to what is new.
+    fn check_open(&self, new: &Core) -> Result<(), String> {
+        match self.address {
+            Some(address) if self.is_open_to_hosts() && new.api_key_path.is_none() => {
+                let keys = sections::CORE.api_key_path.path();
+                Err(format!(
+                    "{keys}: cannot be left out while metrics.address is {address}, where other \
+                     hosts could read without a key then; a new metrics.address needs a restart"
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 }

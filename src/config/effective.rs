@@ -45,7 +45,13 @@ impl Config {
         let all = [sections::CORE.settings(&self.core)]
             .into_iter()
             .chain(lanes.flatten());
-        let all = all.chain([journal, feedback, sections::LOG.settings(&self.log)]);
+        let rest = [
+            journal,
+            feedback,
+            sections::LOG.settings(&self.log),
+            sections::METRICS.settings(&self.metrics),
+        ];
+        let all = all.chain(rest);
         all.flatten().collect()
     }
 

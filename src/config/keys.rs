@@ -74,7 +74,7 @@ pub(super) const CA_PATH_MEANING: &str =
 pub(super) const DESTINATION_FORM: &str = "\"stdout\", \"stderr\", \"discard\", or a path";
 
 /// The sections, in the order of the documentation, each with its meaning.
-pub static SECTIONS: [(&str, &str); 7] = [
+pub static SECTIONS: [(&str, &str); 8] = [
     ("core", "The API, the queues and the process"),
     ("ios", "Apple's APNs"),
     ("android", "Google's FCM HTTP v1"),
@@ -93,4 +93,5 @@ pub static SECTIONS: [(&str, &str); 7] = [
         "How pushes ended, and which device tokens are dead, for who asks",
     ),
     ("log", "The logs; SIGHUP and SIGUSR1 reopen them"),
+    ("metrics", "Where Prometheus scrapes"),
 ];

@@ -11,6 +11,7 @@ use super::journal::JournalKeys;
 use super::key::Key;
 use super::lane::LaneKeys;
 use super::log::LogKeys;
+use super::metrics::MetricsKeys;
 use super::section::Section;
 use crate::push::LaneId;
 
@@ -20,6 +21,7 @@ pub(super) static ANDROID: LaneKeys = LaneKeys::of(LaneId::ANDROID.name(), LaneI
 pub(super) static JOURNAL: JournalKeys = JournalKeys::of("journal");
 pub(super) static FEEDBACK: FeedbackKeys = FeedbackKeys::of("feedback");
 pub(super) static LOG: LogKeys = LogKeys::of("log");
+pub(super) static METRICS: MetricsKeys = MetricsKeys::of("metrics");
 
 /// The sections of an app, of which each makes its lanes to one provider.
 pub(super) static LANES: [&LaneKeys; 2] = [&IOS, &ANDROID];
@@ -34,7 +36,7 @@ pub(super) fn all() -> &'static [&'static Key] {
         let lanes = LANES.into_iter().flat_map(LaneKeys::own);
         let all = CORE.keys().into_iter().chain(lanes);
         let all = all.chain(JOURNAL.keys()).chain(FEEDBACK.keys());
-        all.chain(LOG.keys()).collect()
+        all.chain(LOG.keys()).chain(METRICS.keys()).collect()
     });
     &ALL
 }

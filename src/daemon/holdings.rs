@@ -1,8 +1,10 @@
-//! What only one daemon of a site can have: its journal, its pid file, its control socket.
+//! What only one daemon of a site can have: its journal, its pid file, its control socket, the
+//! address of its metrics.
 //!
-//! They are taken before the port, so that a second daemon hears who the first one is and not that
-//! a port is taken. Under server-starter the one before still runs by then, and is told to end only
-//! when this one has lived for a while: it is waited for, and callers wait in the socket's queue.
+//! They are taken before the API's port, so that a second daemon hears who the first one is and not
+//! that a port is taken. Under server-starter the one before still runs by then, and is told to end
+//! only when this one has lived for a while: it is waited for, and callers wait in the socket's
+//! queue.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::state_directory::StateDirectory;
-use super::{StartError, StartErrorKind, journal_opening};
+use super::{StartError, StartErrorKind, journal_opening, scraping};
 use crate::config::{Config, Core};
 use crate::control::Control;
 use crate::http1::Bound;
@@ -38,6 +40,8 @@ pub(super) struct Holdings {
     pub(super) pid_file: Option<PidFile>,
     /// Nobody is listened to yet.
     pub(super) control: Option<Bound>,
+    /// Where Prometheus scrapes; nobody is listened to yet.
+    pub(super) metrics: Option<Bound>,
 }
 
 impl Holdings {
@@ -56,10 +60,14 @@ impl Holdings {
         let journal = turn.await_for(take)?;
         let pid_file = turn.await_for(|| create_pid_file(&config.core))?;
         let control = turn.await_for(|| bind_control(&config.core))?;
+        let follows = turn.patience.is_some();
+        let address = config.metrics.address;
+        let metrics = address.map(|address| turn.await_for(|| scraping::bind(address, follows)));
         Ok(Self {
             journal,
             pid_file,
             control,
+            metrics: metrics.transpose()?,
         })
     }
 }

@@ -32,26 +32,25 @@ pub struct BindError {
 #[derive(Debug)]
 struct Obstruction {
     text: String,
-    /// Whether the system does not let us.
-    is_denied: bool,
+    /// What kind of trouble of the system's it is, if it is one.
+    kind: Option<io::ErrorKind>,
 }
 
 impl From<String> for Obstruction {
     fn from(text: String) -> Self {
-        let is_denied = false;
-        Self { text, is_denied }
+        Self { text, kind: None }
     }
 }
 
 impl BindError {
     /// Whether another process listens there.
     pub fn is_taken(&self) -> bool {
-        self.cause.text == TAKEN
+        self.cause.kind == Some(io::ErrorKind::AddrInUse)
     }
 
     /// Whether the system does not let us listen there.
     pub fn is_denied(&self) -> bool {
-        self.cause.is_denied
+        self.cause.kind == Some(io::ErrorKind::PermissionDenied)
     }
 }
 
@@ -62,8 +61,6 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
-
-const TAKEN: &str = "another process is listening there";
 
 /// A listening socket. Dropping it closes it, and removes the file of a Unix socket that it made.
 #[derive(Debug)]
@@ -174,7 +171,7 @@ impl Bound {
 
 fn bind_tcp(address: SocketAddr) -> Result<Inlet, Obstruction> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => format!("{error}; see who has the port: ss -lntp").into(),
+        io::ErrorKind::AddrInUse => taken(format!("{error}; see who has the port: ss -lntp")),
         _ => text(error),
     })?;
     // The standard library lets 128 wait.
@@ -192,7 +189,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, group: Option<&str>) -> Result<Inle
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 fs::remove_file(path).map_err(text)?;
             }
-            Ok(_) => return Err(TAKEN.to_owned().into()),
+            Ok(_) => return Err(taken("another process is listening there".to_owned())),
             Err(error) => {
                 return Err(format!("there is a socket that cannot be tried: {error}").into());
             }
@@ -254,8 +251,16 @@ pub fn group_number(group: &str) -> Result<u32, String> {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn text(error: io::Error) -> Obstruction {
     Obstruction {
-        is_denied: error.kind() == io::ErrorKind::PermissionDenied,
+        kind: Some(error.kind()),
         text: error.to_string(),
+    }
+}
+
+/// Somebody else listens there.
+fn taken(text: String) -> Obstruction {
+    Obstruction {
+        kind: Some(io::ErrorKind::AddrInUse),
+        text,
     }
 }
 

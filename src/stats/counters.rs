@@ -41,6 +41,9 @@ pub type SettledAs = (End, &'static str);
 /// What stands for all words that no table has.
 pub const OTHER: &str = "other";
 
+/// In the place of the path of a request that could not be read.
+pub const UNREAD: &str = "unread";
+
 /// Our limit: different ends and words that are counted apart of one lane.
 pub const SETTLED_MAX: usize = 64;
 

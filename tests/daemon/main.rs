@@ -33,6 +33,7 @@ mod providers;
 mod recover;
 #[path = "../reload/mod.rs"]
 mod reload;
+mod scraping;
 mod secrets;
 mod send;
 #[path = "../service/mod.rs"]

@@ -16,7 +16,7 @@ use crate::harness::site::Site;
 const API_KEY: &str = "0123456789abcdef-every-key";
 
 /// What waits for a restart, in the order of the alphabet.
-const WAITING: [&str; 15] = [
+const WAITING: [&str; 16] = [
     "core.address",
     "core.control_socket",
     "core.node",
@@ -32,6 +32,7 @@ const WAITING: [&str; 15] = [
     "journal.scheduled_max",
     "journal.segment_bytes",
     "journal.sync",
+    "metrics.address",
 ];
 
 /// What `GET /config` shows, key by key.
@@ -70,6 +71,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         (_, Value::Bool(flag)) => one(json!(!flag)),
         (_, Value::Number(number)) => one(json!(number.as_u64().unwrap() + 1)),
         ("core.address", _) => one(json!("127.0.0.2")),
+        ("metrics.address", _) => one(json!("127.0.0.2:9102")),
         ("core.socket_mode" | "log.mode", _) => one(json!("0600")),
         ("core.hosts", _) => one(json!(["push.example"])),
         ("ios.environments", _) => one(json!(["sandbox"])),

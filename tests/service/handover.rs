@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::sockets::{Way, call_on, command, start};
-use crate::harness::daemon::Daemon;
+use crate::harness::daemon::{Address, Daemon};
+use crate::harness::http::Client;
 use crate::harness::lines::{check_same, ids};
 use crate::harness::simulator::Simulated;
-use crate::harness::site::{Site, read_text};
+use crate::harness::site::{ReservedPort, Site, read_text};
 use crate::harness::wait_until;
 
 /// What the new daemon says while the old one has the journal.
@@ -130,4 +131,30 @@ fn nobody_else_is_waited_for() {
     let told = read_text(&site.path("stderr"));
     let owner = format!("belongs to another daemon, with pid {}", old.pid());
     assert!(told.contains(&owner), "{told}");
+}
+
+#[test]
+fn the_address_of_the_metrics_is_waited_for_alone() {
+    let port = ReservedPort::new();
+    let named = format!("127.0.0.1:{}", port.number);
+    let site = Site::unreachable()
+        .without_journal()
+        .with_text("metrics.address", &named);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    let socket = || listener.try_clone().unwrap().into();
+    let old = start(&site, Way::ServerStarter, &place, socket());
+    let new = start_beside(&site, &place, socket());
+    let log = site.operator_log();
+    let why = format!("metrics.address: cannot listen on {named}");
+    assert!(log.contains(&why), "{log}");
+    assert_eq!(old.terminate(), 0);
+    let address = Address::Tcp(named.parse().unwrap());
+    wait_until("the new daemon to answer", || {
+        let Ok(mut client) = Client::try_connect(&address) else {
+            return false;
+        };
+        client.request("GET", "/readyz", b"").status == 200
+    });
+    assert_eq!(new.terminate(), 0);
 }

@@ -76,7 +76,8 @@ fn every_key_that_can_have_a_value_has_one() {
          api_key_path = \"k\"\nprovider_connections = 9\npusher_max = 3\ncontrol_socket = \"s\"\n\
          [android]\nservice_account_path = \"a\"\n\
          project_id = \"p\"\nendpoint = \"https://a\"\nca_path = \"c\"\n\
-         [log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n"
+         [log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n\
+         [metrics]\naddress = \"[::1]:9102\"\n"
     );
     let others = "[core]\nport = \"unix:/s\"\nsocket_mode = \"0660\"\nsocket_group = \"g\"\n\
                   [ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\npem_key_passphrase = \"x\"\n\

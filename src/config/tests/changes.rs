@@ -165,3 +165,61 @@ fn an_open_api_does_not_lose_its_keys_to_a_reload() {
     assert!(goes_over(&open, &accepted("core", lines)).is_ok());
     assert!(goes_over(&accepted("core", ""), &open).is_ok());
 }
+
+/// A file with these lines of the core's, and that address for the metrics.
+fn scraped_at(core: &str, address: &str) -> String {
+    format!("[core]\n{core}\n{IOS}{ANDROID}[metrics]\naddress = {address}\n")
+}
+
+#[test]
+fn open_metrics_do_not_lose_their_keys_to_a_reload() {
+    let with = |address: &str, core: &str| {
+        let text = scraped_at(core, &format!("{address:?}"));
+        parse(&text).unwrap().0
+    };
+    let open = with("0.0.0.0:9102", "api_key_path = \"keys\"");
+    let goes_over = |from: &Config, to: &Config| from.reloaded(to.clone(), to.lanes.clone(), true);
+    let refused = goes_over(&open, &with("127.0.0.1:9102", "")).unwrap_err();
+    assert!(
+        refused.contains("core.api_key_path: cannot be left out"),
+        "{refused}"
+    );
+    let (in_force, changes) = goes_over(&with("127.0.0.1:9102", ""), &open).unwrap();
+    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let waits = "needs a restart: metrics.address = \"0.0.0.0:9102\" (still \"127.0.0.1:9102\")";
+    assert!(told.iter().any(|line| line == waits), "{told:?}");
+    assert!(!in_force.metrics.is_open_to_hosts());
+}
+
+#[test]
+fn an_address_of_metrics_is_one_of_its_own() {
+    let found = |core: &str, address: &str| {
+        let found = parse(&scraped_at(core, address));
+        found.err().unwrap_or_default()
+    };
+    let here = "\"127.0.0.1:1056\"";
+    for (core, address, told) in [
+        ("", here, "the API is there"),
+        (
+            "address = \"0.0.0.0\"\napi_key_path = \"k\"",
+            here,
+            "the API is there",
+        ),
+        ("", "\"[::]:9102\"", "other hosts could read"),
+        ("", "\"127.0.0.1\"", "must be an IP address and a port"),
+        ("", "\":9102\"", "must be an IP address and a port"),
+        ("", "9102", "must be an IP address and a port"),
+    ] {
+        let found = found(core, address);
+        assert!(found.contains(told), "{core} {address}: {found}");
+    }
+    for (core, address) in [
+        ("port = 1057", here),
+        ("port = \"0\"", "\"127.0.0.1:0\""),
+        ("api_key_path = \"k\"", "\"[::]:9102\""),
+        ("", "\"[::1]:9102\""),
+        ("", "\"\""),
+    ] {
+        assert_eq!(found(core, address), "", "{core} {address}");
+    }
+}

@@ -15,7 +15,7 @@ fn every_key_refuses_another_type() {
             Allowed::Secret => ("735191", "= (not shown)"),
         };
         let mut text = String::new();
-        for section in ["core", "ios", "android", "journal", "feedback", "log"] {
+        for section in SECTIONS.map(|(section, _)| section) {
             writeln!(text, "[{section}]").unwrap();
             if section == key.section {
                 writeln!(text, "{} = {wrong}", key.name).unwrap();
@@ -105,9 +105,9 @@ fn unknown_names_get_the_nearest_known_one() {
         "f:1:2: andriod: unknown section; did you mean [android]?",
     );
     check(
-        "[metrics]",
-        "f:1:2: metrics: unknown section; known are core, ios, android, apps, journal, \
-         feedback and log",
+        "[monitoring]",
+        "f:1:2: monitoring: unknown section; known are core, ios, android, apps, journal, \
+         feedback, log and metrics",
     );
     check(
         "core = 3",

@@ -181,6 +181,11 @@ fn statuses_of_one(method: &str, path: &str) -> BTreeSet<u16> {
             given.insert(web.ask(method, &of_another, "").status);
         }
         "/channels" | "/channels/{channel}" => given.extend(statuses_of_channels(method, path)),
+        "/metrics" => {
+            let mut site = site(Some(10), None);
+            site.service.metrics_address = Some("127.0.0.1:9102".parse().unwrap());
+            given.insert(super::web(site).ask(method, path, "").status);
+        }
         _ => {}
     }
     given
