@@ -57,7 +57,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::delivery::register::{Keeper, Register};
-use crate::journal::{Fed, Journal, JournalDisk, Outstanding, State};
+use crate::journal::{Fed, Journal, Outstanding, State};
 use crate::log::Logs;
 use crate::moment::Moment;
 use crate::push::{Accepted, End, LaneId, Push, PushId, SoFar, Waits};
@@ -65,7 +65,7 @@ use crate::recover::attempts;
 use crate::stats::HistogramFigures;
 
 pub use crate::journal::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, Closed, KEEP_ANSWERS};
-pub use crate::journal::{KeptAnswer, Refused};
+pub use crate::journal::{JournalDisk, KeptAnswer, Refused};
 pub use absent::{Absent, DISABLED, REMOVED};
 pub use feeder::Feeder;
 pub use last_lines::settle as settle_last_lines;
@@ -339,6 +339,11 @@ impl Backlog {
     /// How much room the journal's disk has, if there is a journal, and that is known.
     pub fn disk(&self) -> Option<JournalDisk> {
         self.journal()?.disk()
+    }
+
+    /// Bytes that the journal takes, if there is one.
+    pub fn bytes(&self) -> Option<u64> {
+        self.journal().map(Journal::bytes)
     }
 
     /// How long the journal's syncs have taken, if there is one.

@@ -468,6 +468,13 @@ impl Journal {
         Some(JournalDisk { free, needed })
     }
 
+    /// Bytes of the segments that are held, as their files are long.
+    pub fn bytes(&self) -> u64 {
+        let files: Vec<_> = self.catalogue.lock().segments.values().cloned().collect();
+        // Of two or three at most; one that does not tell holds nothing that anybody reads.
+        files.iter().filter_map(|file| file.len().ok()).sum()
+    }
+
     /// How many pushes are outstanding, those that are still to be fed among them.
     pub fn outstanding(&self) -> u64 {
         self.catalogue.lock().index.outstanding()

@@ -146,6 +146,9 @@ families! {
     /// How long the journal's disk takes.
     JournalSync = Histogram "sterna_journal_sync_duration_seconds" "seconds" []
         "Time of a sync of the journal.";
+    /// How large the journal is.
+    JournalBytes = Gauge "sterna_journal_bytes" "bytes" []
+        "Bytes of the journal's segments on its disk, but for damaged ones that are kept aside.";
     /// What the journal holds.
     JournalOutstanding = Gauge "sterna_journal_outstanding_pushes" "" []
         "Pushes in the journal that were accepted and have not ended.";

@@ -2,6 +2,7 @@
 //! against what the simulator and the push log say.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_json::{Value, json};
 use sterna::stats::Family;
@@ -97,6 +98,15 @@ fn the_counters_are_those_of_the_push_log_and_of_the_providers() {
             assert!(one <= other, "{name} goes back from {one} to {other}");
         }
     }
+    wait_until("the journal to be as large as its files", || {
+        let of_files = site.segments();
+        let of_files = of_files
+            .iter()
+            .map(|path| fs::metadata(path).unwrap().len());
+        let of_files: u64 = of_files.sum();
+        let page = Metrics::scrape(&daemon);
+        of_files > 0 && page.number("sterna_journal_bytes") == of_files
+    });
     let page = Metrics::scrape(&daemon);
     assert_eq!(promtool_says(&page.text), "", "{}", page.text);
     let stat = daemon.settle();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::super::lane_state;
 use super::super::stat::Sending;
 use super::Service;
+use crate::backlog::JournalDisk;
 use crate::delivery::credential::Credentials;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
@@ -29,6 +30,7 @@ pub(super) fn page(service: &Service, accept: &[u8], more: &mut More<'_>) -> Rep
         service,
         lanes: service.lanes.get(),
         process: Process::read_all(),
+        disk: service.backlog.disk(),
         now: Moment::now(),
     };
     let mut page = MetricsPage::new(exposition, FREE, more);
@@ -52,6 +54,8 @@ struct Scrape<'s> {
     service: &'s Service,
     lanes: Arc<Lanes<RunningLane>>,
     process: Process,
+    /// Asked once: a disk that stands still may let who asks wait.
+    disk: Option<JournalDisk>,
     now: Moment,
 }
 
@@ -128,6 +132,7 @@ impl Scrape<'_> {
                 }
             }
             Family::JournalSync
+            | Family::JournalBytes
             | Family::JournalOutstanding
             | Family::JournalDiskFree
             | Family::JournalDiskNeeded => self.journal(family, page),
@@ -151,11 +156,16 @@ impl Scrape<'_> {
                     page.histogram(&[], &syncs);
                 }
             }
+            Family::JournalBytes => {
+                if let Some(bytes) = backlog.bytes() {
+                    page.sample(&[], bytes);
+                }
+            }
             Family::JournalOutstanding if backlog.keeps() => {
                 page.sample(&[], backlog.outstanding());
             }
             Family::JournalDiskFree | Family::JournalDiskNeeded => {
-                if let Some(disk) = backlog.disk() {
+                if let Some(disk) = self.disk {
                     let is_free = family == Family::JournalDiskFree;
                     page.sample(&[], if is_free { disk.free } else { disk.needed });
                 }

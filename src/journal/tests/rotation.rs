@@ -40,6 +40,17 @@ fn a_push_that_waits_for_long_does_not_keep_old_segments() {
     );
     until("all is settled", || journal.outstanding() == 2);
     until("old segments are gone", || files.paths().len() == 1);
+    let of_files = || {
+        files
+            .paths()
+            .iter()
+            .map(|path| files.content(path).len() as u64)
+            .sum::<u64>()
+    };
+    until("it is as large as its file", || {
+        journal.bytes() == of_files()
+    });
+    assert!(journal.bytes() > 0);
     let closed = journal.close();
     assert_eq!(closed.outstanding, 2);
     assert!(files.used() < 10_000, "{}", files.used());
