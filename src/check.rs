@@ -111,6 +111,14 @@ pub fn credentials(config: &Config, source: &FileText<'_>, now: Moment) -> Vec<D
     for error in keys.iter().chain(&hash_key) {
         say(Severity::Error, error);
     }
+    match config.hook().map(|hook| named::hook(hook, &system, now)) {
+        None => {}
+        Some(Ok(found)) => found
+            .doubts
+            .iter()
+            .for_each(|it| say(Severity::Warning, it)),
+        Some(Err(errors)) => errors.iter().for_each(|it| say(Severity::Error, it)),
+    }
     let doubts = system.doubts.iter();
     findings.extend(doubts.map(|text| source.whole(Severity::Warning, text)));
     findings

@@ -40,7 +40,7 @@ pub use core::{Bind, Core, Port, SocketAccess};
 pub use diagnostic::Style;
 pub use environment::Environment;
 pub use excerpt::Excerpt;
-pub use feedback::Feedback;
+pub use feedback::{Feedback, FeedbackHook};
 pub use file_text::FileText;
 pub use journal::{Journal, Sync};
 pub use key::{Allowed, Difference, InForce, Key, Migration, NumberDefault};
@@ -132,6 +132,11 @@ impl Config {
     /// What a lane is served by, if it is enabled.
     pub fn lane(&self, lane: LaneId) -> Option<&LaneConfig> {
         self.lanes.get(&lane)?.as_ref()
+    }
+
+    /// Where records of the feed are posted, if anywhere.
+    pub fn hook(&self) -> Option<&FeedbackHook> {
+        self.feedback.as_ref()?.hook.as_ref()
     }
 
     /// The lanes that are enabled, in the order of their ids.

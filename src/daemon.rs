@@ -62,6 +62,7 @@ use crate::push::{LaneId, PushId};
 use crate::signal::{Signal, Signals};
 use crate::stats::CallerStats;
 use crate::supervisor::{Inherited, Supervisor};
+use crate::webhook::Webhook;
 pub use ending::Ended;
 use holdings::{GOES_WITHIN, Holdings, Turn};
 use inlet::OpenPlace;
@@ -101,6 +102,8 @@ pub struct Daemon {
     register: Arc<Register>,
     backlog: Arc<Backlog>,
     feeder: Option<Feeder>,
+    /// What posts the feed, if there is one.
+    webhook: Option<Webhook>,
     supervision: Arc<Supervision>,
     shutdown_timeout: Duration,
     /// What is in force.
@@ -203,6 +206,7 @@ impl Daemon {
             register,
             backlog,
             feeder: None,
+            webhook: None,
             supervision,
             shutdown_timeout: config.core.shutdown_timeout,
             config: config.clone(),
@@ -265,7 +269,9 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(Answered::from));
         let heartbeat = journal.heartbeat();
         self.backlog.open(journal);
-        if let Some(feed) = feed_opening::open(config, &self.directory)? {
+        if let Some((feed, dir)) = feed_opening::open(config, &self.directory)? {
+            let target = feed_opening::target(config)?;
+            self.webhook = Some(feed_opening::post((&feed, dir), target)?);
             self.register.set_feed(feed);
         }
         settle_last_lines(config, &self.logs, &self.backlog);

@@ -114,10 +114,14 @@ pub struct FeedFigures {
 pub struct FeedPage {
     /// Records and gaps as JSON objects, with commas between them.
     pub records: Vec<u8>,
+    /// How many they are.
+    pub items: usize,
     /// The cursor to go on after.
     pub next: String,
     /// Whether there was more than would fit.
     pub more: bool,
+    /// When the first push of its records was settled, in milliseconds since the Unix epoch.
+    pub oldest: Option<u64>,
 }
 
 /// Why nothing is read.
@@ -216,30 +220,74 @@ impl Feed {
         limit: usize,
         reaches: &dyn Fn(&str) -> bool,
     ) -> Result<FeedPage, FeedReadError> {
-        let ReadStream { place, shelf, .. } = self.stream(stream);
-        let (epoch, first, shown) = {
-            let shared = lock(shelf);
-            (shared.epoch, shared.first(), shared.shown)
-        };
+        let (epoch, first, shown) = self.bounds(stream);
         let after = match after {
             None => 0,
             Some(text) => {
                 let cursor = Cursor::of(text).filter(|cursor| cursor.stream == stream);
-                let Cursor {
-                    epoch: of, number, ..
-                } = cursor.ok_or(FeedReadError::NotACursor)?;
-                if of != epoch || number.saturating_add(1) < first || number >= shown {
+                let cursor = cursor.ok_or(FeedReadError::NotACursor)?;
+                let is_kept = cursor.number.saturating_add(1) >= first && cursor.number < shown;
+                if cursor.epoch != epoch || !is_kept {
                     return Err(FeedReadError::Gone);
                 }
-                number
+                cursor.number
             }
         };
+        let read = self.page(stream, epoch, (after, limit), reaches);
+        read.map_err(FeedReadError::Unreadable)
+    }
+
+    /// Reads on after a cursor, as [`Feed::read`] does for all apps; where that is gone, with a gap
+    /// of its size, and from the oldest on where it is none of this feed.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not give it.
+    pub fn read_on(
+        &self,
+        stream: FeedStream,
+        after: Option<&str>,
+        limit: usize,
+    ) -> io::Result<FeedPage> {
+        let (epoch, ..) = self.bounds(stream);
+        let cursor = after.and_then(|after| self.known(stream, after));
+        let after = cursor.map_or(0, |cursor| cursor.number);
+        self.page(stream, epoch, (after, limit), &|_| true)
+    }
+
+    /// Whether that is a cursor of this feed, of what is there or was.
+    pub fn knows(&self, stream: FeedStream, cursor: &str) -> bool {
+        self.known(stream, cursor).is_some()
+    }
+
+    fn known(&self, stream: FeedStream, cursor: &str) -> Option<Cursor> {
+        let (epoch, _, shown) = self.bounds(stream);
+        Cursor::of(cursor).filter(|cursor| {
+            cursor.stream == stream && cursor.epoch == epoch && cursor.number < shown
+        })
+    }
+
+    /// The epoch of a stream's cursors, the number of its oldest record, and the first number that
+    /// is not shown yet.
+    fn bounds(&self, stream: FeedStream) -> (u32, u64, u64) {
+        let shared = lock(&self.stream(stream).shelf);
+        (shared.epoch, shared.first(), shared.shown)
+    }
+
+    fn page(
+        &self,
+        stream: FeedStream,
+        epoch: u32,
+        (after, limit): (u64, usize),
+        reaches: &dyn Fn(&str) -> bool,
+    ) -> io::Result<FeedPage> {
+        let ReadStream { place, shelf, .. } = self.stream(stream);
         let wish = PageWish {
             after,
             limit,
             reaches,
         };
-        let page = page::read(place, shelf, &wish).map_err(FeedReadError::Unreadable)?;
+        let page = page::read(place, shelf, &wish)?;
         let next = Cursor {
             stream,
             epoch,
@@ -247,8 +295,10 @@ impl Feed {
         };
         Ok(FeedPage {
             records: page.json,
+            items: page.items,
             next: next.to_string(),
             more: page.more,
+            oldest: page.oldest,
         })
     }
 

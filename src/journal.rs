@@ -24,8 +24,6 @@
 //! handed     pushes that were about to be written to a connection
 //! doubt      pushes with ids up to this one may have been sent
 //! lane       the number of a lane in this segment, and its name
-//! cursor     kept for how far a reader of the feed of dead device tokens has come: nobody writes
-//!            it yet, and it is passed over
 //! ```
 //!
 //! The newest segment may end in zeros, room that was made for records to come: they are its end.

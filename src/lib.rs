@@ -49,6 +49,7 @@
 //! - [`recover`]: push logs read back, for the pushes in them that have no outcome, and for the
 //!   device tokens that they call dead.
 //! - [`feed`]: what became of pushes, and which device tokens are dead, for who asks later.
+//! - [`webhook`]: posts that in batches, until it was taken.
 //! - [`log`], [`stats`]: push logs in Gaurun's format, the operator log, counters.
 //! - [`crash_point`]: where a debug build kills itself, for the torture test.
 //! - [`count`]: numbers of things, in words for the operator. [`texts`]: cut, escaped,
@@ -139,3 +140,4 @@ pub mod simulator;
 pub mod stats;
 pub mod supervisor;
 pub mod texts;
+pub mod webhook;

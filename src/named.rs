@@ -4,6 +4,8 @@
 //! them refuses the others refuse too, in the same words. What can be used and may not do what its
 //! owner expects is a doubt, which all of them tell.
 
+mod hmac_keys;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +13,9 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use crate::api::ApiKeys;
-use crate::config::{
-    ApnsConfig, ApnsCredential, Config, FcmConfig, FcmCredential, HideToken, LaneConfig,
-};
-use crate::config::{Log, ProviderConfig, Secret, SigningKeyFile};
-use crate::count;
+use crate::config::{ApnsConfig, ApnsCredential, Config, FcmConfig, FcmCredential, LaneConfig};
+use crate::config::{ProviderConfig, Secret, SigningKeyFile};
 use crate::filetype::{self, Wanted};
-use crate::log::HASH_KEY_MIN;
 use crate::moment::Moment;
 use crate::moment::server_clock::span;
 use crate::net::tls::{
@@ -28,6 +26,7 @@ use crate::provider::KEY_FILE_MAX;
 use crate::provider::apns::SigningKey;
 use crate::provider::fcm::{self, ProjectPath, check_project_id};
 use crate::regular::{self, without_mark};
+pub use hmac_keys::{HookFiles, hash_key, hook};
 
 /// How long before its end a certificate is warned of: time for Apple's portal and a holiday. One
 /// that is made for a short life is warned of in its last third.
@@ -149,7 +148,7 @@ pub fn apns(
 ) -> Result<Found<Apns>, Vec<Finding>> {
     let mut doubts = Vec::new();
     let who = who(&own.credential, &lane.section, now, &mut doubts);
-    let roots = roots(lane, system, now);
+    let roots = lanes_roots(lane, system, now);
     let ((identity, certificate), roots) = both(who, roots, &mut doubts)?;
     let stance = Stance::of(&roots, certificate.as_ref());
     let tls = tls::client_config(&roots, certificate, &[tls::ALPN_H2]);
@@ -199,7 +198,7 @@ pub fn fcm(
 ) -> Result<Found<Fcm>, Vec<Finding>> {
     let mut doubts = Vec::new();
     let credential = google_credential(own, &lane.section, &mut doubts);
-    let roots = roots(lane, system, now);
+    let roots = lanes_roots(lane, system, now);
     let ((credential, project, path), roots) = both(credential, roots, &mut doubts)?;
     let tls = |protocols: &[&[u8]]| {
         let tls = tls::client_config(&roots, None, protocols);
@@ -272,27 +271,6 @@ fn for_tokens_alone(keys: &ApiKeys, path: &Path) -> Option<Finding> {
          push to topics or channels too, write rights=push,topics,channels"
     );
     Some(Finding::at(KEYS, path, text))
-}
-
-/// Reads the key of hashed device tokens, if they are to be hashed.
-///
-/// # Errors
-///
-/// Why it cannot be used.
-pub fn hash_key(log: &Log) -> Result<Option<Vec<u8>>, Finding> {
-    let HideToken::Hash { key_path } = &log.hide_token else {
-        return Ok(None);
-    };
-    let key = bytes(HASH_KEY, key_path, KEY_FILE_MAX)?;
-    if !(HASH_KEY_MIN..=KEY_FILE_MAX).contains(&key.len()) {
-        let bytes = count::of(key.len(), "byte", "bytes");
-        let text = format!(
-            "the file has {bytes}, and {HASH_KEY_MIN} to {KEY_FILE_MAX} make a key; make one \
-             with: openssl rand -out FILE 32"
-        );
-        return Err(Finding::at(HASH_KEY, key_path, text));
-    }
-    Ok(Some(key))
 }
 
 type Certificate = Option<Identity>;
@@ -442,16 +420,25 @@ fn google_credential(
     Ok((credential, Some(project), path))
 }
 
-/// Whom we trust; the doubts are those about the file of our own.
-fn roots(
+/// Whom a lane trusts; the doubts are those about the file of our own.
+fn lanes_roots(
     lane: &LaneConfig,
     system: &SystemRoots,
     now: Moment,
 ) -> Result<(Roots, Vec<Finding>), Vec<Finding>> {
-    let key = &*format!("{}.ca_path", lane.section);
+    let key = format!("{}.ca_path", lane.section);
+    roots((&key, lane.ca_path.as_deref()), system, now)
+}
+
+/// Whom we trust: the system's, and those in the file that this key names.
+fn roots(
+    (key, path): (&str, Option<&Path>),
+    system: &SystemRoots,
+    now: Moment,
+) -> Result<(Roots, Vec<Finding>), Vec<Finding>> {
     let mut doubts = Vec::new();
     let mut own = Vec::new();
-    if let Some(path) = &lane.ca_path {
+    if let Some(path) = path {
         let file = read(key, path, Wanted::Authorities).map_err(one)?;
         let found = tls::authorities(&file)
             .map_err(|error| vec![unusable((key, path), &file, Wanted::Authorities, error)])?;
@@ -593,4 +580,3 @@ fn bytes(key: &str, path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
 const NOT_KEPT: &str = "; the new key alone is used, from the start on: if that is meant, remove the \
                         two token_auth_old_ keys";
 const KEYS: &str = "core.api_key_path";
-const HASH_KEY: &str = "log.hash_key_path";

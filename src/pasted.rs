@@ -163,13 +163,21 @@ fn ends_line(at: char) -> bool {
     matches!(at, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// `scheme://user:password@host`
+/// `scheme://user:password@host`, and `scheme://host/?key=secret`.
 fn has_password(text: &str) -> bool {
-    let authority = text
-        .split_once("://")
-        .and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-    authority.is_some_and(|authority| authority.contains('@'))
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (_, query) = rest.split_once('?').unwrap_or_default();
+    let query = query.to_ascii_lowercase();
+    let names_a_secret = |part: &str| SECRET_NAMES.iter().any(|name| part.contains(name));
+    let mut names = query.split('&').filter_map(|part| part.split_once('='));
+    authority.contains('@') || names.any(|(name, _)| names_a_secret(name))
 }
+
+/// Parts of the names that secrets have in a URL's query.
+const SECRET_NAMES: [&str; 6] = ["key", "token", "secret", "sig", "pass", "auth"];
 
 /// Whether it is base64 of a key (DER begins as `MI`), or of JSON, as auth tokens are.
 fn is_encoded(text: &str) -> bool {
@@ -275,6 +283,7 @@ mod tests {
             "authorization: basic abc",
             "https://me:hunter2@example.com/",
             "https://hunter2@example.com",
+            "https://example.com/hook?a=b&API_Key=hunter2",
             der,
             &format!("credential:{der}"),
             &format!("{der}{der}=="),

@@ -86,8 +86,10 @@ mod tests {
     fn a_page_is_one_object() {
         let page = FeedPage {
             records: b"{\"cursor\":\"c\"}".to_vec(),
+            items: 1,
             next: "settlements.1.2".to_owned(),
             more: true,
+            oldest: None,
         };
         assert_eq!(
             String::from_utf8(body(&page)).unwrap(),

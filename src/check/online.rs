@@ -1,7 +1,8 @@
 //! Asks the providers, with the real credentials, for what cannot reach a device.
 //!
 //! APNs gets a push to a device token that is none: `BadDeviceToken` comes after everything else
-//! was found good. FCM gets a message that it shall only validate.
+//! was found good. FCM gets a message that it shall only validate. Where the feed is posted to gets
+//! a batch without records.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use rustls::ClientConfig;
 use ureq::Agent;
 
 use super::has_error;
-use crate::config::{ApnsConfig, Config, Diagnostic, FileText, LaneConfig};
+use crate::config::{ApnsConfig, Config, Diagnostic, FeedbackHook, FileText, LaneConfig};
 use crate::config::{ProviderConfig, ProviderUrl, Severity};
 use crate::moment::server_clock::ServerClock;
 use crate::moment::{Moment, http_date};
@@ -23,6 +24,7 @@ use crate::oauth::{self, EXCHANGE_TIMEOUT};
 use crate::pasted;
 use crate::provider::apns::{self, AuthTokens};
 use crate::provider::{self, ANSWER_BODY_MAX, Advice, Answer, AnswerHead, Vendor, fcm};
+use crate::webhook::HookTarget;
 
 /// What no device token can be.
 const NO_DEVICE_TOKEN: &str = "sterna-check";
@@ -98,7 +100,26 @@ pub fn online(config: &Config, source: &FileText<'_>, told: &[Diagnostic]) -> Ve
         });
     }
     findings.extend(apart.map(|text| source.whole(Severity::Warning, text)));
+    findings.extend(hook(config, source, &system));
     findings
+}
+
+/// Posts a batch without records, and tells whether it was taken. What is wrong with the files that
+/// this needs was told with the others.
+fn hook(config: &Config, source: &FileText<'_>, system: &SystemRoots) -> Option<Diagnostic> {
+    let found = HookTarget::read(config.hook()?, system, Moment::now()).ok()?;
+    let place = found.value.shown();
+    Some(match found.value.try_out() {
+        Ok(()) => {
+            let text = format!("the webhook at {place} takes a batch without records");
+            source.whole(Severity::Note, text)
+        }
+        Err(why) => {
+            let why = why.replace("; ", ", ");
+            let text = format!("the webhook at {place} takes no batch: {why}");
+            source.about(Severity::Error, FeedbackHook::URL, text)
+        }
+    })
 }
 
 /// What a provider answered.

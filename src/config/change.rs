@@ -82,7 +82,10 @@ impl Config {
             core: sections::CORE.reloaded(&self.core, new.core, &stays),
             lanes,
             journal: self.journal.clone(),
-            feedback: self.feedback.clone(),
+            feedback: match (&self.feedback, new.feedback) {
+                (Some(was), Some(new)) => Some(sections::FEEDBACK.reloaded(was, new, &stays)),
+                (was, _) => was.clone(),
+            },
             log: sections::LOG.reloaded(&self.log, new.log, &stays),
             metrics: sections::METRICS.reloaded(&self.metrics, new.metrics, &stays),
         };

@@ -143,6 +143,7 @@ fn credentials_alone_are_a_configuration() {
         feedback: Some(Feedback {
             sync: Sync::Interval,
             bytes: 64 << 20,
+            hook: None,
         }),
         metrics: Metrics::default(),
         journal: Some(Journal {

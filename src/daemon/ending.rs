@@ -29,6 +29,8 @@ const QUIET_WITHIN: Duration = Duration::from_millis(500);
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// How long the last log lines may take.
 pub(super) const LOGS_CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a batch of records that is being posted may take.
+const HOOK_CLOSES_WITHIN: Duration = Duration::from_secs(1);
 /// How long the last records of the feed may take.
 const FEED_CLOSES_WITHIN: Duration = Duration::from_secs(2);
 /// How long the logs may take to close if they could not be written before.
@@ -198,6 +200,9 @@ impl Daemon {
 
     /// Has what was settled written to the feed.
     fn close_feed(&self) {
+        if let Some(webhook) = &self.webhook {
+            webhook.close(HOOK_CLOSES_WITHIN);
+        }
         let feed = self.register.feed();
         if feed.is_some_and(|feed| !feed.close(FEED_CLOSES_WITHIN)) {
             ::log::error!(

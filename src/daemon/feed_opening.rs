@@ -1,15 +1,19 @@
 //! The feed, opened beside the journal as the configuration says.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
 use super::numbering;
 use super::state_directory::StateDirectory;
+use super::{StartError, StartErrorKind};
 use crate::config::{self, Config};
 use crate::feed::{Feed, FeedSettings};
 use crate::journal::{DiskFiles, Files};
 use crate::moment::{self, Moment};
+use crate::named::{Finding, Found};
+use crate::net::tls::SystemRoots;
+use crate::webhook::{HookTarget, Webhook};
 
 /// Where the feed's files are, below the journal's directory, whose lock is theirs too.
 pub(super) const FEED_DIR: &str = "feed";
@@ -21,7 +25,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 pub(super) fn open(
     config: &Config,
     state: &StateDirectory,
-) -> Result<Option<Arc<Feed>>, StartError> {
+) -> Result<Option<(Arc<Feed>, PathBuf)>, StartError> {
     let Some(journal) = &config.journal else {
         return Ok(None);
     };
@@ -64,5 +68,32 @@ pub(super) fn open(
     for trouble in &found.troubles {
         ::log::error!("feed: {trouble}");
     }
-    Ok(Some(Arc::new(feed)))
+    Ok(Some((Arc::new(feed), settings.dir)))
+}
+
+/// Where the configuration has records posted to, if anywhere.
+pub(super) fn target(config: &Config) -> Result<Option<HookTarget>, StartError> {
+    let Some(hook) = config.hook() else {
+        return Ok(None);
+    };
+    let read = HookTarget::read(hook, &SystemRoots::load(), Moment::now());
+    let Found { value, doubts } = read.map_err(|findings| {
+        let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        StartError::new(StartErrorKind::Config, lines.join("\n"))
+    })?;
+    for doubt in doubts {
+        ::log::warn!("{doubt}");
+    }
+    Ok(Some(value))
+}
+
+/// Posts the feed in that directory to where the configuration says.
+pub(super) fn post(
+    (feed, dir): (&Arc<Feed>, PathBuf),
+    target: Option<HookTarget>,
+) -> Result<Webhook, StartError> {
+    let seed = numbering::random()?;
+    let files: Arc<dyn Files> = Arc::new(DiskFiles);
+    let started = Webhook::start(Arc::clone(feed), files, dir, target, seed);
+    started.map_err(|error| StartError::new(StartErrorKind::System, error))
 }

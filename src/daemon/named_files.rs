@@ -106,6 +106,7 @@ impl NamedFile {
             "token_auth_key_path" => "a new signing key",
             "token_auth_old_key_path" => "another signing key of before",
             "service_account_path" => "a new Google credential",
+            "secret_path" => "a new secret, which signs from now on",
             "ca_path" => "new certificate authorities",
             "hash_key_path" => {
                 "a new key: hashes of device tokens do not join with those of earlier lines"

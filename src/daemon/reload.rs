@@ -14,7 +14,7 @@ use super::lane_making::{self, limits, rate};
 use super::named_files::NamedFiles;
 use super::routes::SharedRoots;
 use super::terms::{privacy, say_of_logs, settings, terms, too_many_connections};
-use super::{Daemon, routes};
+use super::{Daemon, feed_opening, routes};
 use crate::api::Terms;
 use crate::check;
 use crate::config::{self, Change, Config, Diagnostic, Effect, Environment, FileText};
@@ -27,6 +27,7 @@ use crate::log::{self, Beside, Destination, OPENED_WITHIN, Privacy};
 use crate::moment::{self, Moment};
 use crate::push::LaneId;
 use crate::stats;
+use crate::webhook::HookTarget;
 
 /// How long the lines of before may take to reach the old log files.
 const OLD_LOGS_WITHIN: Duration = Duration::from_secs(1);
@@ -51,6 +52,7 @@ struct Prepared {
     warnings: Vec<Warning>,
     terms: Terms,
     privacy: Privacy,
+    hook: Option<HookTarget>,
     logs: Option<Beside>,
     named_files: NamedFiles,
     /// Of the lanes whose credential or way has changed.
@@ -153,6 +155,7 @@ impl Daemon {
         let looked_at = reloaded.as_ref().map_or(new, |(in_force, _)| in_force);
         let terms = unusable.note(terms(looked_at));
         let privacy = unusable.note(privacy(&looked_at.log));
+        let hook = unusable.note(feed_opening::target(looked_at));
         let (routes, of_new): (Vec<_>, Vec<_>) = {
             let lanes = self.lanes.get();
             let routes = self.new_routes(looked_at, &mut unusable).into_iter();
@@ -167,8 +170,10 @@ impl Daemon {
             }
         }
         let is_usable = is_usable(&unusable) && against.found.is_empty();
-        match (logs, reloaded, terms, privacy) {
-            (Some(logs), Some((in_force, changes)), Some(terms), Some(privacy)) if is_usable => {
+        match (logs, reloaded, terms, privacy.zip(hook)) {
+            (Some(logs), Some((in_force, changes)), Some(terms), Some((privacy, hook)))
+                if is_usable =>
+            {
                 Ok(Prepared {
                     in_force,
                     changes,
@@ -176,6 +181,7 @@ impl Daemon {
                     warnings,
                     terms,
                     privacy,
+                    hook,
                     logs,
                     named_files,
                     routes,
@@ -202,12 +208,16 @@ impl Daemon {
             warnings,
             terms,
             privacy,
+            hook,
             logs,
             named_files,
             routes,
             new,
         } = prepared;
         self.turn_logs(logs, privacy, &in_force);
+        if let Some(webhook) = &self.webhook {
+            webhook.turn_to(hook);
+        }
         warnings.iter().for_each(super::say);
         if in_force.log != self.config.log {
             say_of_logs(&in_force.log);

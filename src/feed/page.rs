@@ -36,6 +36,8 @@ pub(super) struct StreamPage {
     pub(super) more: bool,
     /// Records that are missing, as far as is known.
     pub(super) missing: u64,
+    /// When the first push was settled, in milliseconds since the Unix epoch.
+    pub(super) oldest: Option<u64>,
 }
 
 /// Makes a page.
@@ -106,6 +108,7 @@ impl Printer<'_> {
                 }
                 if (self.wish.reaches)(record.app) {
                     let cursor = self.item(number);
+                    self.page.oldest.get_or_insert(record.settled);
                     record.write_json(&cursor, &mut self.page.json);
                 } else {
                     self.page.seen = number;

@@ -267,6 +267,33 @@ fn a_cursor_beyond_the_bound_is_refused() {
     // After it there is no gap, and it is a cursor like another.
     let next = read(Some(&gap.next)).unwrap();
     assert!(texts(&next).contains("\"id\":"), "{next:?}");
+    // Who reads on is told of as many, and no cursor of another feed is known.
+    let (first, known) = (
+        "settlements.2748.1",
+        ["settlements.2748.1000", "settlements.2748.0"],
+    );
+    let on = |after| feed.read_on(FeedStream::Settlements, after, 1).unwrap();
+    let missing = |page: &FeedPage| {
+        let items: Value = serde_json::from_slice(&page.records).unwrap();
+        items["records"].as_u64().unwrap()
+    };
+    assert_eq!(missing(&on(Some(first))) + 1, missing(&gap));
+    assert_eq!(on(Some(known[0])).items, 0);
+    assert!(
+        known
+            .iter()
+            .all(|it| feed.knows(FeedStream::Settlements, it))
+    );
+    for other in [
+        "settlements.2748.1001",
+        "settlements.1.1",
+        "dead-tokens.2748.0",
+        "",
+        "x\n",
+    ] {
+        assert!(!feed.knows(FeedStream::Settlements, other), "{other}");
+        assert_eq!(on(Some(other)), gap, "{other}");
+    }
     let [settlements, _] = feed.figures();
     assert_eq!((settlements.written, settlements.lost), (1000, 0));
     assert!(

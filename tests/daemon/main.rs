@@ -44,3 +44,4 @@ mod streams;
 mod systemd;
 mod tokens;
 mod underfoot;
+mod webhook;

@@ -73,6 +73,7 @@ fn every_key_that_needs_a_restart_is_named() {
         .unwrap();
     let (named, rest) = item.split_once("; all of `[journal]`; ").unwrap();
     assert!(rest.starts_with("log files"), "{rest}");
+    let (_, of_feedback) = rest.split_once("; and").unwrap();
     let named: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
     let waits = |section| {
         let keys = all_keys().filter(move |key| key.section == section);
@@ -81,6 +82,12 @@ fn every_key_that_needs_a_restart_is_named() {
     };
     let core: Vec<String> = waits("core").collect();
     assert_eq!(named.join(" "), core.join(" ").replace(" core.", " "));
+    let feedback: Vec<String> = waits("feedback").map(|path| format!("`{path}`")).collect();
+    let feedback = feedback.join(" and ") + ".\n";
+    assert!(
+        of_feedback.trim_start().starts_with(&feedback),
+        "{of_feedback}"
+    );
     let all: Vec<String> = all_keys().map(Key::path).collect();
     let of_journal = all.iter().filter(|path| path.starts_with("journal."));
     assert!(of_journal.eq(waits("journal").collect::<Vec<_>>().iter()));

@@ -91,6 +91,22 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
         ("log.level", _) => one(json!("debug")),
         ("journal.sync", _) => one(json!("interval")),
         ("feedback.sync", _) => one(json!("group")),
+        ("feedback.url" | "feedback.secret_path" | "feedback.ca_path" | "feedback.send", _) => {
+            fs::write(site.path("secret"), API_KEY).unwrap();
+            let certificate = site.path("ca.pem");
+            credentials::write_certificate(&certificate, &site.path("ca.key"));
+            let mut all = [
+                ("feedback.url".to_owned(), json!("http://127.0.0.1:9/")),
+                (
+                    "feedback.secret_path".to_owned(),
+                    json!(site.path("secret")),
+                ),
+                ("feedback.ca_path".to_owned(), json!(certificate)),
+                ("feedback.send".to_owned(), json!("dead-tokens")),
+            ];
+            all.sort_by_key(|(name, _)| name == key);
+            all.into()
+        }
         ("ios.token_auth_key_id" | "ios.token_auth_team_id", _) => one(json!("OTHER12345")),
         ("ios.token_auth_old_key_id" | "ios.token_auth_old_key_path", _) => {
             fs::write(site.path("old.p8"), credentials::signing_key()).unwrap();

@@ -77,7 +77,8 @@ fn every_key_that_can_have_a_value_has_one() {
          [android]\nservice_account_path = \"a\"\n\
          project_id = \"p\"\nendpoint = \"https://a\"\nca_path = \"c\"\n\
          [log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n\
-         [metrics]\naddress = \"[::1]:9102\"\n"
+         [metrics]\naddress = \"[::1]:9102\"\n\
+         [feedback]\nurl = \"https://a\"\nsecret_path = \"s\"\nca_path = \"c\"\n"
     );
     let others = "[core]\nport = \"unix:/s\"\nsocket_mode = \"0660\"\nsocket_group = \"g\"\n\
                   [ios]\npem_cert_path = \"c\"\npem_key_path = \"k\"\npem_key_passphrase = \"x\"\n\
