@@ -113,11 +113,10 @@ impl Metrics {
             for (count, number) in self.of(&format!("{family}_count")) {
                 let labels = count.trim_start_matches(&format!("{family}_count"));
                 let labels = labels.trim_start_matches('{').trim_end_matches('}');
-                let has = |series: &str| labels.is_empty() || series.contains(labels);
-                let name = format!("{family}_bucket");
-                let buckets = self.of(&name);
+                // Their bound is the last label.
+                let begin = format!("{family}_bucket{{{labels}");
+                let buckets = self.beginning(&begin);
                 let mut buckets: Vec<_> = buckets
-                    .filter(|(series, _)| has(series))
                     .map(|(series, value)| (bound(series), value))
                     .collect();
                 buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
@@ -134,9 +133,15 @@ impl Metrics {
 
     /// The series of that name, with their values.
     pub(crate) fn of<'m>(&'m self, name: &'m str) -> impl Iterator<Item = (&'m str, f64)> {
-        let all = self.series.iter();
-        let of_it = all.filter(move |(series, _)| split(series).0 == name);
-        of_it.map(|(series, value)| (&**series, *value))
+        let all = self.beginning(name);
+        all.filter(move |(series, _)| split(series).0 == name)
+    }
+
+    /// The series that begin so: they are many.
+    fn beginning<'m>(&'m self, begin: &'m str) -> impl Iterator<Item = (&'m str, f64)> {
+        let all = self.series.range(begin.to_owned()..);
+        let all = all.take_while(move |(series, _)| series.starts_with(begin));
+        all.map(|(series, value)| (&**series, *value))
     }
 
     /// The value of a series that must be there, named as it stands there.
