@@ -31,6 +31,8 @@
 //! cargo bench --profile dev --bench cost_per_push -- --rows memory
 //! ```
 //!
+//! `--rows scraping` shows what a push costs while somebody scrapes `/metrics`.
+//!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
 
@@ -48,6 +50,7 @@ mod latencies;
 mod measure;
 mod memory;
 mod report;
+mod scraping;
 mod simulator;
 mod stalled;
 mod usage;
@@ -103,6 +106,10 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     }
     if let Some(classes) = classes::run(plan)? {
         report::classes(&mut out, &classes)?;
+    }
+    let scraped = scraping::run(plan)?;
+    if !scraped.is_empty() {
+        report::scraped(&mut out, &scraped)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The course of the measurement, and the check that nothing was lost.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub(crate) struct Row {
 }
 
 /// The processes, and how far we are.
-struct Stage {
+pub(crate) struct Stage {
     daemon: Daemon,
     simulator: Simulator,
     /// The number of the next device.
@@ -48,22 +49,16 @@ struct Stage {
 pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     let directory = tempfile::tempdir()?;
     let directory = directory.path();
-    let simulator = Simulator::start(&directory.join("simulator"))?;
-    let daemon = Daemon::start(directory, &simulator.site.config, &[])?;
+    let mut stage = Stage::start(directory)?;
     let baselines = if with_h2load {
-        baselines(&simulator, directory)?
+        baselines(&stage.simulator, directory)?
     } else {
         Vec::new()
-    };
-    let mut stage = Stage {
-        daemon,
-        simulator,
-        next: 0,
     };
     let mut rows = Vec::new();
     for shape in SHAPES {
         if shape.to_string().starts_with(&plan.rows) {
-            stage.push(shape, plan.pushes.div_ceil(WARM_UP_SHARE))?;
+            stage.warm_up(shape, plan)?;
             rows.push(Row {
                 shape,
                 samples: Vec::new(),
@@ -82,7 +77,7 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
             row.samples.push(sample);
         }
     }
-    stage.daemon.stop()?;
+    stage.stop()?;
     Ok(rows)
 }
 
@@ -97,8 +92,35 @@ fn baselines(simulator: &Simulator, directory: &Path) -> Result<Vec<(LaneId, Bas
 }
 
 impl Stage {
+    /// Starts them, with their files in that directory.
+    pub(crate) fn start(directory: &Path) -> Result<Self, Failure> {
+        let simulator = Simulator::start(&directory.join("simulator"))?;
+        let daemon = Daemon::start(directory, &simulator.site.config, &[])?;
+        Ok(Self {
+            daemon,
+            simulator,
+            next: 0,
+        })
+    }
+
+    /// Where the daemon's API is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.daemon.address()
+    }
+
+    /// Pushes some, so that connections are open and tokens fetched.
+    pub(crate) fn warm_up(&mut self, shape: Shape, plan: &Plan) -> Result<(), Failure> {
+        let pushes = plan.pushes.div_ceil(WARM_UP_SHARE);
+        self.push(shape, pushes).map(drop)
+    }
+
+    /// Ends the daemon, which must have nothing left to do.
+    pub(crate) fn stop(self) -> Result<(), Failure> {
+        self.daemon.stop()
+    }
+
     /// Pushes through the daemon, and checks that each push arrived once.
-    fn push(&mut self, shape: Shape, pushes: u32) -> Result<Sample, Failure> {
+    pub(crate) fn push(&mut self, shape: Shape, pushes: u32) -> Result<Sample, Failure> {
         let Shape { platform, .. } = shape;
         let seen = self.simulator.counts(platform)?;
         let (settled, failed) = self.daemon.settled(platform)?;
@@ -184,7 +206,7 @@ pub(crate) fn by_thread(row: &Row) -> BTreeMap<String, f64> {
         .collect()
 }
 
-/// The warm-up opens connections and fetches tokens; it has this share of a row's pushes.
+/// The warm-up has this share of a row's pushes.
 const WARM_UP_SHARE: u32 = 50;
 
 /// h2load's time is known in ticks of 10 ms only, so it is given more to do.

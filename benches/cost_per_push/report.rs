@@ -12,6 +12,7 @@ use super::h2load;
 use super::keeping::Kept;
 use super::measure::{Row, Sample, by_thread};
 use super::memory::Taken;
+use super::scraping::Scraped;
 use super::stalled::Stalled;
 
 /// Says what is going to be measured, and with what.
@@ -139,6 +140,28 @@ pub(crate) fn classes(out: &mut impl Write, classes: &Classes) -> io::Result<()>
     writeln!(out, "{:46} {}", "alone", classes.alone)?;
     let beside = format!("while of {} bulk pushes some wait", classes.bulk);
     writeln!(out, "{beside:46} {}", classes.beside)
+}
+
+/// Prints what a push costs while somebody scrapes.
+pub(crate) fn scraped(out: &mut impl Write, rows: &[Scraped]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:30} {:>8} {:>6} {:>16} {:>9}",
+        "/metrics is scraped", "pushes", "pages", "daemon, µs/push", "pushes/s"
+    )?;
+    for row in rows {
+        let over =
+            |figure: &dyn Fn(&Sample) -> f64| median(row.samples.iter().map(figure).collect());
+        let pushes: u32 = row.samples.iter().map(|sample| sample.pushes).sum();
+        let cost = over(&|sample| per_push(sample.daemon.cpu, sample));
+        let rate = over(&|sample| f64::from(sample.pushes) / sample.elapsed.as_secs_f64());
+        writeln!(
+            out,
+            "{:30} {pushes:>8} {:>6} {cost:>16.2} {rate:>9.0}",
+            row.how_often, row.pages
+        )?;
+    }
+    Ok(())
 }
 
 fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
