@@ -192,13 +192,23 @@ impl Lane {
         lock(&self.waiting)
     }
 
+    /// The notification that has waited for longest.
+    pub fn oldest(&self) -> Option<Oldest> {
+        let each = QueueKind::ALL.map(|kind| self.oldest_of(kind));
+        each.into_iter()
+            .flatten()
+            .min_by_key(|oldest| oldest.at.unix)
+    }
+
+    /// The same of that kind. Whoever queues pushes waits for a part of the look at most.
+    fn oldest_of(&self, kind: QueueKind) -> Option<Oldest> {
+        while !self.waiting().drop_some_dead(kind) {}
+        self.waiting().oldest_of(kind)
+    }
+
     /// For how long the oldest push of each kind waits that is there, in their order.
     pub fn oldest_wait(&self, now: Moment) -> [Option<Duration>; QueueKind::ALL.len()] {
-        let oldest = {
-            let mut waiting = self.waiting();
-            QueueKind::ALL.map(|kind| waiting.oldest_of(kind))
-        };
-        oldest.map(|oldest| oldest.map(|oldest| oldest.age(now)))
+        QueueKind::ALL.map(|kind| Some(self.oldest_of(kind)?.age(now)))
     }
 
     /// Queues pushes on their reservation and wakes a thread; room reserved beyond them is given

@@ -14,7 +14,7 @@ use crate::push::{self, LaneId};
 pub(super) fn of(lane: &Lane) -> LaneState {
     let now = moment::now();
     let state = lane_state(&lane.holding().holds(), lane.resting(now).as_ref(), now);
-    let oldest = lane.waiting().oldest();
+    let oldest = lane.oldest();
     let mut shown = LaneState {
         waiting_since: oldest.map(|oldest| oldest.at.unix_secs()),
         oldest: oldest.map(|oldest| oldest.first_id.0),

@@ -43,7 +43,7 @@ pub(super) fn look(lane: &Lane, now: Moment) {
     if !goes_on {
         return tell_end(lane, &failing, now);
     }
-    let oldest = lane.waiting().oldest().map(|oldest| {
+    let oldest = lane.oldest().map(|oldest| {
         let waits = now.since(oldest.at).as_secs();
         format!(", the oldest for {waits} s")
     });

@@ -33,7 +33,7 @@ impl Oldest {
 /// one has accepted.
 const RECOVERED: Duration = Duration::from_secs(60);
 
-/// Entries that are kept without a look at whether they live.
+/// Entries that are kept without a look at whether they live, and that are dropped at a time.
 const KEPT: usize = 1024;
 
 /// The notifications of a lane's pushes.
@@ -84,22 +84,19 @@ impl Waiting {
         }
     }
 
-    /// The oldest of which a push is left.
-    pub fn oldest(&mut self) -> Option<Oldest> {
-        let each = QueueKind::ALL.map(|kind| self.oldest_of(kind));
-        each.into_iter()
-            .flatten()
-            .min_by_key(|oldest| oldest.at.unix)
+    /// Drops dead ones that stand in front of those of that kind, [`KEPT`] of a row at most: a
+    /// campaign that has ended leaves a million. Whether none is left there.
+    pub fn drop_some_dead(&mut self, kind: QueueKind) -> bool {
+        let kind = self.kind(kind);
+        let rows = [&mut kind.accepted, &mut kind.recovered];
+        rows.map(WaitingRow::drop_dead_front) == [true; 2]
     }
 
-    /// The oldest of that kind of which a push is left.
+    /// The oldest of that kind of which a push is left, to be asked when there are no dead ones in
+    /// front.
     pub fn oldest_of(&mut self, kind: QueueKind) -> Option<Oldest> {
-        let WaitingKind {
-            accepted,
-            recovered,
-            ..
-        } = self.kind(kind);
-        let each = [accepted.first(), recovered.first()];
+        let kind = self.kind(kind);
+        let each = [kind.accepted.first(), kind.recovered.first()];
         each.into_iter()
             .flatten()
             .min_by_key(|oldest| oldest.at.unix)
@@ -129,14 +126,19 @@ impl WaitingRow {
         self.row.push_back(Arc::downgrade(accepted));
     }
 
-    fn drop_dead_front(&mut self) {
-        while self.row.front().is_some_and(|first| !is_alive(first)) {
+    /// Drops some, the more of them than one is added; whether none is left.
+    fn drop_dead_front(&mut self) -> bool {
+        let is_dead = |row: &VecDeque<_>| row.front().is_some_and(|first| !is_alive(first));
+        for _ in 0..KEPT {
+            if !is_dead(&self.row) {
+                return true;
+            }
             self.row.pop_front();
         }
+        !is_dead(&self.row)
     }
 
-    fn first(&mut self) -> Option<Oldest> {
-        self.drop_dead_front();
+    fn first(&self) -> Option<Oldest> {
         let first = self.row.iter().find_map(Weak::upgrade)?;
         Some(Oldest {
             first_id: first.first_id,
@@ -163,8 +165,17 @@ mod tests {
         push_to("ab", at)
     }
 
+    fn oldest(waiting: &mut Waiting) -> Option<Oldest> {
+        let each = QueueKind::ALL.map(|kind| {
+            while !waiting.drop_some_dead(kind) {}
+            waiting.oldest_of(kind)
+        });
+        let each = each.into_iter().flatten();
+        each.min_by_key(|oldest| oldest.at.unix)
+    }
+
     fn shown(waiting: &mut Waiting) -> Option<u64> {
-        waiting.oldest().map(|oldest| oldest.at.unix.as_secs())
+        oldest(waiting).map(|oldest| oldest.at.unix.as_secs())
     }
 
     #[test]
@@ -222,7 +233,7 @@ mod tests {
             second.map(|it| (it.at, it.first_id)),
             Some((now, PushId(1)))
         );
-        assert_eq!((none, waiting.oldest()), (None, second));
+        assert_eq!((none, oldest(&mut waiting)), (None, second));
         let [due] = &fixture::scheduled_pushes(7, 1, now)[..] else {
             panic!("one was made");
         };
@@ -243,5 +254,28 @@ mod tests {
             assert!(waiting.transactional.accepted.row.len() <= KEPT);
         }
         assert_eq!(shown(&mut waiting), Some(1000));
+    }
+    #[test]
+    fn a_campaign_that_has_ended_is_dropped_part_by_part() {
+        let kind = QueueKind::Of(PushClass::Transactional);
+        let mut waiting = Waiting::default();
+        let ended: Vec<_> = (0..=3 * KEPT as u64).map(accepted_at).collect();
+        let last = accepted_at(1 << 20);
+        waiting.add(&ended);
+        waiting.add(std::slice::from_ref(&last));
+        drop(ended);
+        let mut looks = 0;
+        loop {
+            let before = waiting.transactional.accepted.row.len();
+            let is_done = waiting.drop_some_dead(kind);
+            let dropped = before - waiting.transactional.accepted.row.len();
+            assert!(dropped <= KEPT, "{dropped} at once");
+            looks += 1;
+            if is_done {
+                break;
+            }
+        }
+        assert_eq!(looks, 4);
+        assert_eq!(shown(&mut waiting), Some(1 << 20));
     }
 }

@@ -168,7 +168,7 @@ fn statistics_are_told_to_anybody() {
     for method in ["GET", "POST", "DELETE"] {
         let got = web.ask(method, "/stat/app", "");
         assert_eq!((got.status, got.field("content-type")), (200, Some(JSON)));
-        let oldest = lane.waiting().oldest().unwrap();
+        let oldest = lane.oldest().unwrap();
         let since = oldest.at.unix_secs();
         assert_eq!(
             got.body,
