@@ -262,8 +262,8 @@ impl<T: Transport> Desk<T> {
                     credentials.report(self.lane.id(), trouble, used, now);
                 }
             }
-            if let Some(reason) = link.session().take_goaway_reason() {
-                self.lane.stats().went_away(reason);
+            for (reason, count) in link.session().take_goaway_reasons() {
+                self.lane.stats().went_away(reason, count);
             }
             if link.session().take_wants_fresh() && !link.is_candidate() {
                 self.lane.crew().dial().wants_fresh();

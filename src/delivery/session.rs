@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use causes::{NOT_AWAITED, RestOfAnswer, SILENT, cause_text};
 pub use ended::Ended;
 use flight::{Carried, Flight};
+pub use goaway::GoawayReasons;
 pub use streams::{LEAST_STREAMS_TO_KEEP, STREAMS_PER_KEPT};
 
 use super::credential::{Credential, Trouble};
@@ -66,8 +67,8 @@ pub struct Session {
     pulse: Pulse,
     /// A GOAWAY complained of PINGs.
     too_many_pings: bool,
-    /// The reason of a GOAWAY that was not told.
-    goaway: Option<&'static str>,
+    /// The reasons of GOAWAYs that were not told.
+    goaways: GoawayReasons,
     /// A request's fields count more than the provider likes: size, limit.
     list_exceeded: Option<(usize, usize)>,
     answered: u64,
@@ -109,7 +110,7 @@ impl Session {
             resets_left: None,
             pulse: Pulse::of(requests.provider().pings()),
             too_many_pings: false,
-            goaway: None,
+            goaways: GoawayReasons::default(),
             list_exceeded: None,
             requests,
             timeout,

@@ -226,9 +226,9 @@ impl LaneStats {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a GOAWAY of that reason: a word of a provider's table, or an error code's name.
-    pub fn went_away(&self, reason: &'static str) {
-        self.goaways.add(reason, 1);
+    /// Counts GOAWAYs of that reason: a word of a provider's table, or an error code's name.
+    pub fn went_away(&self, reason: &'static str, count: u64) {
+        self.goaways.add(reason, count);
     }
 
     /// Pushes have waited so long for a window of the provider.

@@ -355,8 +355,8 @@ fn what_goaway_leaves_out_was_not_processed_and_the_rest_is_answered() {
         wire.session.retiring(),
         Some(r#"GOAWAY NO_ERROR {"reason":"Shutdown"} (this APNs server is shutting down)"#)
     );
-    assert_eq!(wire.session.take_goaway_reason(), Some("Shutdown"));
-    assert_eq!(wire.session.take_goaway_reason(), None);
+    assert_eq!(wire.session.take_goaway_reasons(), [("Shutdown", 1)].into());
+    assert!(wire.session.take_goaway_reasons().is_empty(), "it was told");
     wire.answer(1, 200, b"");
     wire.answer(3, 200, b"");
     assert_eq!(
