@@ -23,6 +23,7 @@ impl<T: Transport> Desk<T> {
                 self.lane.crew().dial().settled();
             }
         }
+        self.shown.stalls(false, now, &self.lane);
         while self.links.end_any(now, &mut self.trays.ended).is_some() {}
         self.leave_ended(now);
         self.trays.hand_back(&self.lane);

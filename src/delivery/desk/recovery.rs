@@ -52,5 +52,6 @@ impl<T: Transport> Desk<T> {
         self.let_candidate_go(REPLACED);
         self.trays.hand_back(&self.lane);
         self.shown.show(&mut self.links, &self.lane);
+        self.shown.stalls(false, now, &self.lane);
     }
 }

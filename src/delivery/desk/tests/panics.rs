@@ -116,3 +116,24 @@ fn a_panic_while_a_connection_is_closed_at_the_end_loses_no_push() {
     let left = scene.settled.len() + rest.len();
     assert_eq!((left, scene.lane.room().outstanding()), (3, rest.len()));
 }
+
+/// Nobody waits for a window of a connection that is gone.
+#[test]
+fn the_wait_for_a_window_ends_with_a_panic_and_with_the_thread() {
+    let mut scene = Scene::new();
+    for (end, secs) in [
+        (
+            (|desk, now| desk.recover("a fault", now)) as fn(&mut Desk<Kind>, Moment),
+            5,
+        ),
+        (|desk, now| desk.leave(now), 10),
+    ] {
+        scene.desk.shown.stalls(true, scene.now, &scene.lane);
+        scene.now.monotonic += 5 * SECOND;
+        end(&mut scene.desk, scene.now);
+        assert_eq!(scene.lane.stats().stalled_for(), secs * SECOND);
+        scene.now.monotonic += 60 * SECOND;
+        scene.desk.shown.stalls(false, scene.now, &scene.lane);
+        assert_eq!(scene.lane.stats().stalled_for(), secs * SECOND);
+    }
+}
