@@ -195,6 +195,10 @@ impl Handler for Service {
             watcher(&Watched::Answer(reply.status, &reply.body));
         }
     }
+
+    fn had_no_place(&self, reply: &Reply) {
+        self.stats.turned_away(reply.status);
+    }
 }
 
 impl Service {

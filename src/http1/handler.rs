@@ -22,6 +22,8 @@ pub trait Handler: Send + Sync {
     /// Called with each answer that goes out on a connection that has its place, so long after the
     /// first byte of its request; without a head for one that could not be read.
     fn answered(&self, _head: Option<&Head>, _reply: &Reply, _took: Duration) {}
+    /// Called with each answer to a connection that has got no place, of which nothing was read.
+    fn had_no_place(&self, _reply: &Reply) {}
 }
 
 /// Whether there is room for so many more bytes of an answer; there is from then on.

@@ -351,10 +351,10 @@ impl Acceptor {
 
     fn refuse(&mut self, socket: ListeningSocket, message: &str) {
         let mut answer = Vec::new();
-        Reply::message(503, message)
-            .with_retry_after(RETRY_AFTER_SECS)
-            .closing()
-            .render(None, Moment::now().unix_secs(), &mut answer);
+        let reply = Reply::message(503, message);
+        let reply = reply.with_retry_after(RETRY_AFTER_SECS).closing();
+        self.shared.handler.had_no_place(&reply);
+        reply.render(None, Moment::now().unix_secs(), &mut answer);
         let linger = self.shared.settings.get().timeouts.linger;
         self.doorstep.refuse(socket, &answer, linger, moment::now());
     }

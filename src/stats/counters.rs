@@ -355,6 +355,11 @@ impl CallerStats {
         self.duration.add(took);
     }
 
+    /// Counts an answer of that status to a connection of which nothing was read.
+    pub fn turned_away(&self, status: u16) {
+        self.requests.add((UNREAD, status), 1);
+    }
+
     /// Answers, by path and status.
     pub fn requests(&self) -> impl Iterator<Item = ((&'static str, u16), u64)> {
         self.requests.figures()

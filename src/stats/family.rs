@@ -75,7 +75,7 @@ macro_rules! families {
 families! {
     /// Requests of callers.
     Requests = Counter "sterna_requests_total" "" ["route", "code"]
-        "Requests that were answered, by path and status, but for those turned away at the door.";
+        "Requests that were answered, by path and status, those turned away unread among them.";
     /// How long they took.
     RequestDuration = Histogram "sterna_request_duration_seconds" "seconds" []
         "Time from a request's first byte to its answer.";

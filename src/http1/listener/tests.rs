@@ -20,6 +20,7 @@ struct Echo {
     released: AtomicUsize,
     begun: Mutex<Vec<String>>,
     answered: Mutex<Vec<u16>>,
+    placeless: Mutex<Vec<u16>>,
 }
 
 impl Handler for Echo {
@@ -56,6 +57,10 @@ impl Handler for Echo {
 
     fn answered(&self, _: Option<&Head>, reply: &Reply, _: Duration) {
         self.answered.lock().unwrap().push(reply.status);
+    }
+
+    fn had_no_place(&self, reply: &Reply) {
+        self.placeless.lock().unwrap().push(reply.status);
     }
 }
 
@@ -465,6 +470,7 @@ fn one_connection_too_many_is_refused_when_all_are_busy() {
     let got = late.answer();
     assert_eq!((got.status, got.field("retry-after")), (503, Some("1")));
     assert_eq!(got.body, "{\"message\":\"all connections are busy\"}\n");
+    assert_eq!(*running.echo.placeless.lock().unwrap(), [503]);
     assert!(late.is_ended());
     running.echo.released.store(3, Ordering::SeqCst);
     for client in &mut busy {
