@@ -358,6 +358,19 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        what: "most registration tokens are dead, by FCM's word that is for bad messages too",
+        alert: &["SternaManyDeadTokens"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site = Site::simulated(&simulated.simulator);
+            let daemon = site.start();
+            while_pushed(&daemon, |number| {
+                daemon.wait_idle();
+                android((0..20).map(|device| format!("disabled-{}", number * 20 + device)))
+            })
+        },
+    },
+    Case {
         what: "most pushes are refused: their tokens are of another environment",
         alert: &["SternaPushesRefused"],
         pages: || {
@@ -477,9 +490,12 @@ fn rules_and_dashboard_name_series_and_labels_that_there_are() {
     let dashboard = of_dashboard();
     assert!(dashboard.len() > 15, "{dashboard:?}");
     let families: BTreeSet<&str> = Family::ALL.iter().map(|family| family.row().name).collect();
-    for text in dashboard.iter().chain([&rules]) {
+    let documents: Vec<String> = documents::all().into_iter().map(|it| it.text).collect();
+    let in_prose = documents.iter().flat_map(|text| names(text)).count();
+    assert!(in_prose > 30, "{in_prose} names of series in the documents");
+    for text in dashboard.iter().chain([&rules]).chain(&documents) {
         for name in names(text) {
-            let ends = ["", "_bucket"].into_iter();
+            let ends = ["", "_bucket", "_sum", "_count"].into_iter();
             let family = ends
                 .filter_map(|end| name.strip_suffix(end))
                 .find(|name| families.contains(name));
