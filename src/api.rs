@@ -44,5 +44,5 @@ pub use keys::{ApiKeys, KeyRotation, KeysError};
 pub use lines::Lines;
 pub use plan::Rules;
 pub use scraping::Scraping;
-pub use service::{Service, Terms, Watched};
+pub use service::{KeptFeed, Service, Terms, Watched};
 pub use turned_away::TurnedAway;

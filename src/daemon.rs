@@ -44,7 +44,7 @@ use crossbeam_channel::{Receiver, select};
 
 pub use crate::api::Watched;
 use crate::api::idempotency::Answered;
-use crate::api::{ChannelCalls, Ids, Lines, Service, TurnedAway};
+use crate::api::{ChannelCalls, Ids, KeptFeed, Lines, Service, TurnedAway};
 use crate::backlog::{self, Absent, Backlog, Feeder, Whereabouts};
 use crate::config::{self, Config, LaneConfig};
 use crate::control::{Asked, Control, ControlAnswer};
@@ -103,7 +103,7 @@ pub struct Daemon {
     backlog: Arc<Backlog>,
     feeder: Option<Feeder>,
     /// What posts the feed, if there is one.
-    webhook: Option<Webhook>,
+    webhook: Option<Arc<Webhook>>,
     supervision: Arc<Supervision>,
     shutdown_timeout: Duration,
     /// What is in force.
@@ -269,10 +269,18 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(Answered::from));
         let heartbeat = journal.heartbeat();
         self.backlog.open(journal);
-        if let Some((feed, dir)) = feed_opening::open(config, &self.directory)? {
-            let target = feed_opening::target(config)?;
-            self.webhook = Some(feed_opening::post((&feed, dir), target)?);
-            self.register.set_feed(feed);
+        let kept = match feed_opening::open(config, &self.directory)? {
+            Some((feed, dir)) => {
+                let target = feed_opening::target(config)?;
+                let webhook = Arc::new(feed_opening::post((&feed, dir), target)?);
+                self.webhook = Some(Arc::clone(&webhook));
+                self.register.set_feed(Arc::clone(&feed));
+                Some(KeptFeed { feed, webhook })
+            }
+            None => None,
+        };
+        if config.feedback.is_some() {
+            let _is_first = service.feed.set(kept).is_ok();
         }
         settle_last_lines(config, &self.logs, &self.backlog);
         self.know_removed();
@@ -464,6 +472,7 @@ fn service(
         stats: CallerStats::default(),
         stuck: OnceLock::new(),
         metrics_address: config.metrics.address,
+        feed: OnceLock::new(),
         is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
         backlog: Arc::clone(&whereabouts.backlog),

@@ -103,10 +103,6 @@ pub struct FeedFigures {
     pub lost: u64,
     /// Bytes on the disk.
     pub bytes: u64,
-    /// Records that are kept, or whose place is.
-    pub kept: u64,
-    /// When the oldest segment was begun, in seconds since the Unix epoch, if there is one.
-    pub oldest: Option<u64>,
 }
 
 /// A part of a stream.
@@ -305,22 +301,21 @@ impl Feed {
     /// How the streams stand.
     pub fn figures(&self) -> [FeedFigures; 2] {
         let [settlements, dead_tokens] = &self.inbox.counts;
-        let of = |stream, counts: &FeedCounts| {
-            let shared = lock(&self.stream(stream).shelf);
-            let oldest = shared.segments.front().map(|segment| segment.begun);
-            FeedFigures {
-                stream,
-                written: counts.written.load(Ordering::Relaxed),
-                lost: counts.lost.load(Ordering::Relaxed),
-                bytes: shared.bytes(),
-                kept: shared.shown.saturating_sub(shared.first()),
-                oldest: oldest.filter(|begun| *begun > 0),
-            }
+        let of = |stream, counts: &FeedCounts| FeedFigures {
+            stream,
+            written: counts.written.load(Ordering::Relaxed),
+            lost: counts.lost.load(Ordering::Relaxed),
+            bytes: lock(&self.stream(stream).shelf).bytes(),
         };
         [
             of(FeedStream::Settlements, settlements),
             of(FeedStream::DeadTokens, dead_tokens),
         ]
+    }
+
+    /// Whether records could not be written when that was tried last.
+    pub fn is_failing(&self) -> bool {
+        self.inbox.is_failing.load(Ordering::Relaxed)
     }
 
     /// Says in the files that are there that how pushes end is not told for a while, since there is

@@ -13,7 +13,7 @@ mod post;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -100,6 +100,25 @@ pub struct Webhook {
 struct HookCounts {
     taken: AtomicU64,
     failed: AtomicU64,
+    /// Of settlements and of dead tokens.
+    streams: [StreamCounts; 2],
+}
+
+impl HookCounts {
+    fn of(&self, stream: FeedStream) -> &StreamCounts {
+        let [settlements, dead_tokens] = &self.streams;
+        match stream {
+            FeedStream::Settlements => settlements,
+            FeedStream::DeadTokens => dead_tokens,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct StreamCounts {
+    failures: AtomicU32,
+    /// In milliseconds since the Unix epoch; 0 for none.
+    oldest: AtomicU64,
 }
 
 /// How posting stands.
@@ -109,6 +128,18 @@ pub struct WebhookFigures {
     pub taken: u64,
     /// Posts since the start that came to nothing.
     pub failed: u64,
+    /// That of settlements and of dead tokens.
+    pub streams: [PostingFigures; 2],
+}
+
+/// How posting of one stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PostingFigures {
+    /// Tries in a row that came to nothing.
+    pub failures: u32,
+    /// When the push of the oldest record was settled that is still to be taken, since the Unix
+    /// epoch, if there is one.
+    pub oldest: Option<Duration>,
 }
 
 impl Webhook {
@@ -158,10 +189,21 @@ impl Webhook {
 
     /// How posting stands.
     pub fn figures(&self) -> WebhookFigures {
-        let HookCounts { taken, failed } = &*self.counts;
+        let HookCounts {
+            taken,
+            failed,
+            streams,
+        } = &*self.counts;
         WebhookFigures {
             taken: taken.load(Ordering::Relaxed),
             failed: failed.load(Ordering::Relaxed),
+            streams: streams.each_ref().map(|counts| {
+                let oldest = counts.oldest.load(Ordering::Relaxed);
+                PostingFigures {
+                    failures: counts.failures.load(Ordering::Relaxed),
+                    oldest: (oldest > 0).then(|| Duration::from_millis(oldest)),
+                }
+            }),
         }
     }
 
@@ -181,8 +223,7 @@ impl Webhook {
 }
 
 /// Of what there is for settlements and for dead tokens, that of a stream.
-fn of_stream<T>(both: &mut [T; 2], stream: FeedStream) -> &mut T {
-    let [settlements, dead_tokens] = both;
+fn of_stream<T>([settlements, dead_tokens]: &mut [T; 2], stream: FeedStream) -> &mut T {
     match stream {
         FeedStream::Settlements => settlements,
         FeedStream::DeadTokens => dead_tokens,

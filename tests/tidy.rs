@@ -22,7 +22,7 @@ const KNOWS: [(&str, &str); 38] = [
     (
         "api",
         "backlog count crash_point delivery feed http1 lane live log moment pasted provider push \
-         stats texts",
+         stats texts webhook",
     ),
     (
         "backlog",

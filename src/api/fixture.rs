@@ -278,6 +278,7 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         stats: CallerStats::default(),
         stuck: OnceLock::new(),
         metrics_address: None,
+        feed: OnceLock::new(),
         is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
     };

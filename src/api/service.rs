@@ -50,6 +50,7 @@ use crate::moment::{self, Moment};
 use crate::push::PushId;
 use crate::stats::{self, CallerStats, Process};
 use commit::RequestNames;
+pub use feed::KeptFeed;
 use health::DRAINING;
 
 /// What callers can rely on until a reload changes it.
@@ -105,6 +106,8 @@ pub struct Service {
     pub stuck: OnceLock<Box<Stuck>>,
     /// Where `/metrics` is, if it is not here.
     pub metrics_address: Option<SocketAddr>,
+    /// The feed, where there is to be one, and it could be opened.
+    pub feed: OnceLock<Option<KeptFeed>>,
     /// The daemon ends: nothing more is taken, whoever still answers.
     pub is_ending: AtomicBool,
     /// Who watches the answers, if anybody does.

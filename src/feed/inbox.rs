@@ -3,7 +3,7 @@
 //! Threads that settle leave records here and never wait: what there is no room for is counted, and
 //! its place in the stream stays empty.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub(super) struct FeedCounts {
 pub(super) struct FeedInbox {
     /// Of settlements and of dead tokens.
     pub(super) counts: [Arc<FeedCounts>; 2],
+    /// Whether what was to be written could not be.
+    pub(super) is_failing: AtomicBool,
     inner: Mutex<InboxState>,
     bell: Condvar,
 }

@@ -122,6 +122,7 @@ impl Scribe {
                 }
                 self.synced = Some(moment::now());
             }
+            self.inbox.is_failing.store(!is_well, Ordering::Relaxed);
             if !is_well {
                 self.rests_until = Some(now.monotonic + RESTS_FOR);
             }

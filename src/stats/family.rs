@@ -158,6 +158,21 @@ families! {
     /// What its disk must have.
     JournalDiskNeeded = Gauge "sterna_journal_disk_needed_bytes" "bytes" []
         "What has to be free of it: with less, callers are answered 503.";
+    /// Records of the feed.
+    FeedbackRecords = Counter "sterna_feedback_records_total" "" ["stream"]
+        "Records that were written to the feed: settlements, and dead-tokens.";
+    /// Those that are missing in it.
+    FeedbackLost = Counter "sterna_feedback_lost_total" "" ["stream"]
+        "Records that the feed has no room for in memory, or that the disk has not kept.";
+    /// What they take.
+    FeedbackBytes = Gauge "sterna_feedback_bytes" "bytes" ["stream"]
+        "What the stream's files take on the disk.";
+    /// Batches that were posted.
+    FeedbackPosts = Counter "sterna_feedback_posts_total" "" ["result"]
+        "Batches that were posted to feedback.url: taken, or failed, which come again.";
+    /// How far behind the receiver is.
+    FeedbackLag = Gauge "sterna_feedback_lag_seconds" "seconds" ["stream"]
+        "Age of the oldest record that feedback.url has still to take; 0 if there is none.";
     /// Which Sterna it is.
     BuildInfo = Gauge "sterna_build_info" "" ["version"]
         "1; the version is a label.";

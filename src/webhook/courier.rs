@@ -83,6 +83,9 @@ impl Poster {
                         for turn in &mut self.turns {
                             (turn.failures, turn.rests_until, turn.takes) = (0, None, None);
                         }
+                        for stream in FeedStream::ALL {
+                            self.note(stream, 0, None);
+                        }
                     }
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -132,6 +135,8 @@ impl Poster {
                 return false;
             }
         };
+        let failures = of_stream(&mut self.turns, stream).failures;
+        self.note(stream, failures, page.oldest);
         if page.records.is_empty() {
             return page.more;
         }
@@ -149,6 +154,12 @@ impl Poster {
         }
     }
 
+    fn note(&self, stream: FeedStream, failures: u32, oldest: Option<u64>) {
+        let counts = self.counts.of(stream);
+        counts.failures.store(failures, Ordering::Relaxed);
+        counts.oldest.store(oldest.unwrap_or(0), Ordering::Relaxed);
+    }
+
     /// A batch was taken; whether there is more.
     fn take(&mut self, target: &HookTarget, stream: FeedStream, page: FeedPage) -> bool {
         self.counts.taken.fetch_add(1, Ordering::Relaxed);
@@ -159,6 +170,8 @@ impl Poster {
         }
         (turn.failures, turn.is_failing) = (0, false);
         turn.takes = turn.takes.and_then(more);
+        // The next look finds the oldest of those that are left.
+        self.note(stream, 0, page.oldest.filter(|_| page.more));
         self.places.set(stream, page.next);
         self.write(moment::now());
         page.more
@@ -188,7 +201,7 @@ impl Poster {
         let turn = of_stream(&mut self.turns, stream);
         turn.failures = turn.failures.saturating_add(1);
         turn.is_failing = true;
-        let wait = backoff(turn.failures, asked, random);
+        let (failures, wait) = (turn.failures, backoff(turn.failures, asked, random));
         turn.rests_until = now.checked_add(wait);
         if let Some(times) = turn.told.note(now) {
             let times = count::of(times, "time", "times");
@@ -200,6 +213,8 @@ impl Poster {
                 wait.as_secs_f32().ceil()
             );
         }
+        let counts = self.counts.of(stream);
+        counts.failures.store(failures, Ordering::Relaxed);
     }
 
     /// Writes down how far it has come, if that was not done of late.

@@ -25,6 +25,7 @@ use crate::harness::prometheus::{self, Scrapes};
 use crate::harness::simulator::Simulated;
 use crate::harness::site::Site;
 use crate::harness::{each, fcm_token, hex_token, wait_until};
+use crate::webhook::{Receiver, posting};
 
 /// A daemon with a fault, its pages before it and while it has it.
 struct Case {
@@ -397,6 +398,17 @@ const CASES: &[Case] = &[
                 }
                 ios([hex_token(number)])
             })
+        },
+    },
+    Case {
+        what: "the receiver of the feed answers 500",
+        alert: &["SternaFeedbackFailing"],
+        pages: || {
+            let refused = "HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let (_receiver, url) = Receiver::serve(&[refused; 1000]);
+            let simulated = Simulated::start();
+            let site = posting(&simulated, &url);
+            while_pushed(&site.start(), |number| ios([hex_token(number)]))
         },
     },
     Case {

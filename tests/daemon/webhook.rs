@@ -20,6 +20,7 @@ use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 
 use crate::harness::daemon::Daemon;
+use crate::harness::metrics::Metrics;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, run, sterna};
 use crate::harness::{hex_token, wait_until};
@@ -28,7 +29,7 @@ const SECRET: &str = "a secret of more than 16 bytes";
 
 /// A receiver, which answers with these texts first, and then takes what comes.
 #[derive(Clone)]
-struct Receiver {
+pub(crate) struct Receiver {
     answers: Arc<Mutex<VecDeque<&'static str>>>,
     /// What it expects to be signed with.
     secret: Arc<Mutex<String>>,
@@ -46,7 +47,7 @@ const STALLS: &str = "";
 
 impl Receiver {
     /// The receiver, and its URL.
-    fn serve(answers: &[&'static str]) -> (Self, String) {
+    pub(crate) fn serve(answers: &[&'static str]) -> (Self, String) {
         let receiver = Self {
             answers: Arc::new(Mutex::new(answers.iter().copied().collect())),
             secret: Arc::new(Mutex::new(SECRET.to_owned())),
@@ -131,7 +132,7 @@ impl Receiver {
 }
 
 /// A site that posts there.
-fn posting(simulated: &Simulated, url: &str) -> Site {
+pub(crate) fn posting(simulated: &Simulated, url: &str) -> Site {
     let site = Site::simulated(&simulated.simulator)
         .with_text("feedback.sync", "group")
         .with_text("feedback.url", &format!("{url}/in/hunter2"))
@@ -164,11 +165,34 @@ fn a_receiver_that_fails_in_each_way_and_comes_back_gets_each_record() {
     let site = posting(&simulated, &url);
     let daemon = site.start();
     push(&daemon, &[&hex_token(1), "0bad4100", &hex_token(2)]);
-    // Nothing waits for it.
+    // Nothing waits for it, and it is told.
     daemon.wait_idle();
+    wait_until("the failures to be told", || {
+        let health = daemon.request("GET", "/healthz", b"");
+        let ready = daemon.request("GET", "/readyz?verbose", b"");
+        assert_eq!((health.status, ready.status), (200, 200));
+        health.text().contains("could not be posted ") && ready.text().contains("\n[!]feed ")
+    });
+    wait_until("the receiver to be behind", || {
+        let page = Metrics::scrape(&daemon);
+        page.count("sterna_feedback_posts_total", &[("result", "failed")]) > 0
+            && page.value("sterna_feedback_lag_seconds{stream=\"settlements\"}") > 0.0
+    });
     receiver.wait_for("settlements", 3);
     receiver.wait_for("dead-tokens", 1);
     assert!(receiver.posted.lock().unwrap().len() >= 6);
+    wait_until("it to be well again", || {
+        let health = daemon.request("GET", "/healthz", b"");
+        let page = Metrics::scrape(&daemon);
+        let sum = |family: &str| page.count(&format!("sterna_feedback_{family}"), &[]);
+        let lag: f64 = page.of("sterna_feedback_lag_seconds").map(|it| it.1).sum();
+        health.json()["feed"] == "ok"
+            && sum("records_total") == 4
+            && sum("lost_total") == 0
+            && sum("bytes") > 0
+            && sum("posts_total") == receiver.posted.lock().unwrap().len() as u64
+            && lag <= 0.0
+    });
     assert_eq!(
         receiver.records("settlements"),
         feed(&daemon, "/settlements")

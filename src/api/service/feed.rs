@@ -1,16 +1,49 @@
 //! `GET /settlements` and `GET /tokens/dead`: what became of pushes, in order, after a cursor.
 
+use std::sync::Arc;
+
 use super::super::feed_query::{Wished, body, wished};
 use super::Service;
-use crate::feed::{FeedReadError, FeedStream, PAGE_BYTES};
+use super::health::{PartState, troubled};
+use crate::count;
+use crate::feed::{Feed, FeedReadError, FeedStream, PAGE_BYTES};
 use crate::http1::head::Head;
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
+use crate::webhook::Webhook;
 
 /// Bytes that an answer takes at most: the records, and a copy with what stands around them, each
 /// in what doubles as it grows.
 pub(super) const ANSWER_BYTES: usize = 4 * PAGE_BYTES;
 
+/// A feed, and what posts it.
+pub struct KeptFeed {
+    /// The feed.
+    pub feed: Arc<Feed>,
+    /// What posts it, if it is to be posted.
+    pub webhook: Arc<Webhook>,
+}
+
 impl Service {
+    /// How the feed is, if there is to be one. No push waits for it.
+    pub(super) fn feed_part(&self) -> Option<PartState> {
+        let Some(KeptFeed { feed, webhook }) = self.feed.get()? else {
+            return Some(PartState::Troubled(UNUSABLE.to_owned()));
+        };
+        if feed.is_failing() {
+            return Some(PartState::Troubled(UNWRITTEN.to_owned()));
+        }
+        let streams = FeedStream::ALL.into_iter().zip(webhook.figures().streams);
+        let failing = streams.filter(|(_, posting)| posting.failures > 0);
+        let failing = failing.map(|(stream, posting)| {
+            let times = count::of(posting.failures, "time", "times");
+            format!("{} could not be posted {times} in a row", stream.word())
+        });
+        let failing: Vec<String> = failing.collect();
+        let told = (!failing.is_empty())
+            .then(|| format!("{}; the operator log has why", failing.join(", ")));
+        Some(troubled(told))
+    }
+
     /// The answer to a request for records of that stream.
     pub(super) fn feed(&self, head: &Head, stream: FeedStream, query: &str) -> Reply {
         let Wished { after, limit } = match wished(query) {
@@ -44,6 +77,11 @@ impl Service {
         }
     }
 }
+
+const UNUSABLE: &str = "there is none until the next start, since its directory could not be used; \
+                        the operator log has why";
+
+const UNWRITTEN: &str = "records cannot be written, and wait in memory; the operator log has why";
 
 const NO_FEED: &str = "no feed is kept: journal.sync or feedback.sync is \"off\", or the operator \
                        log has why at the last start";

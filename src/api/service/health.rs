@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::super::lane_state;
 use super::super::stat::{ByLane, LaneState, Sending};
@@ -64,7 +64,7 @@ impl Service {
     /// `/readyz`: whether pushes are taken. A lane that does not send takes them, and a log that
     /// cannot be written keeps nobody from it.
     pub(super) fn readyz(&self, query: &str, phase: Phase) -> Reply {
-        let mut parts: Vec<_> = self.parts(phase).into();
+        let mut parts = self.parts(phase);
         let lanes = self.lanes_for_all();
         parts.extend(lanes.map(|(id, state)| (format!("lane {id}"), of_lane(&public(state)))));
         told("readyz", query, &parts)
@@ -76,7 +76,7 @@ impl Service {
     }
 
     /// All but the lanes.
-    fn parts(&self, phase: Phase) -> [(String, PartState); 3] {
+    fn parts(&self, phase: Phase) -> Vec<(String, PartState)> {
         let is_ending = phase != Phase::Serving || self.is_ending.load(Ordering::Relaxed);
         let journal = match self.backlog.trouble().or_else(|| self.ids.trouble()) {
             Some(why) => PartState::Failed(why),
@@ -89,11 +89,13 @@ impl Service {
         };
         let logs = troubled(self.lines.trouble());
         let named = |name: &str, state| (name.to_owned(), state);
-        [
+        let mut parts = vec![
             named("journal", journal),
             named("listener", listener),
             named("logs", logs),
-        ]
+        ];
+        parts.extend(self.feed_part().map(|feed| named("feed", feed)));
+        parts
     }
 
     /// The lanes that are served.
@@ -107,20 +109,22 @@ impl Service {
 
 /// The answer of `/healthz`.
 pub(super) fn reply(
-    parts: [(String, PartState); 3],
+    parts: Vec<(String, PartState)>,
     lanes: impl Iterator<Item = (LaneId, LaneState)>,
 ) -> Reply {
     let failed = parts.iter().find_map(|(_, state)| match state {
         PartState::Failed(why) => Some(why.clone()),
         PartState::Fine | PartState::Troubled(_) => None,
     });
-    let [journal, listener, logs] = parts.map(|(_, state)| state.words().to_owned());
+    let parts = parts.iter();
     let health = Health {
         message: failed.as_deref().unwrap_or(FINE),
         lanes: ByLane(lanes.map(|(id, state)| (id, public(state))).collect()),
-        journal,
-        listener,
-        logs,
+        parts: ByName(
+            parts
+                .map(|(name, state)| (&**name, state.words()))
+                .collect(),
+        ),
     };
     Reply::json_line(if failed.is_none() { 200 } else { 503 }, &health)
 }
@@ -206,7 +210,15 @@ const NO_TOKEN: &str = "no access token can be had; /stat/app and the operator l
 struct Health<'a> {
     message: &'a str,
     lanes: ByLane<LaneState>,
-    journal: String,
-    listener: String,
-    logs: String,
+    #[serde(flatten)]
+    parts: ByName<'a>,
+}
+
+/// The words of each part, under its name, in their order.
+struct ByName<'a>(Vec<(&'a str, &'a str)>);
+
+impl Serialize for ByName<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
 }

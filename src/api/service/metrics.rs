@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::super::lane_state;
 use super::super::stat::Sending;
 use super::Service;
+use super::feed::KeptFeed;
 use crate::backlog::JournalDisk;
 use crate::delivery::credential::Credentials;
 use crate::delivery::running_lane::RunningLane;
@@ -136,6 +137,11 @@ impl Scrape<'_> {
             | Family::JournalOutstanding
             | Family::JournalDiskFree
             | Family::JournalDiskNeeded => self.journal(family, page),
+            Family::FeedbackRecords
+            | Family::FeedbackLost
+            | Family::FeedbackBytes
+            | Family::FeedbackPosts
+            | Family::FeedbackLag => self.feedback(family, page),
             Family::BuildInfo => page.sample(&[env!("CARGO_PKG_VERSION")], 1),
             Family::ProcessCpu
             | Family::ProcessResident
@@ -171,6 +177,33 @@ impl Scrape<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Nothing where there is no feed.
+    fn feedback(&self, family: Family, page: &mut MetricsPage<'_>) {
+        let Some(KeptFeed { feed, webhook }) = self.service.feed.get().and_then(Option::as_ref)
+        else {
+            return;
+        };
+        let posts = webhook.figures();
+        if family == Family::FeedbackPosts {
+            page.sample(&["taken"], posts.taken);
+            page.sample(&["failed"], posts.failed);
+            return;
+        }
+        for (figures, posting) in feed.figures().into_iter().zip(posts.streams) {
+            let stream = &[figures.stream.word()];
+            match family {
+                Family::FeedbackRecords => page.sample(stream, figures.written),
+                Family::FeedbackLost => page.sample(stream, figures.lost),
+                Family::FeedbackBytes => page.sample(stream, figures.bytes),
+                _ => {
+                    let settled = posting.oldest.unwrap_or(self.now.unix);
+                    let age = self.now.unix.saturating_sub(settled);
+                    page.sample(stream, age.as_secs_f64());
+                }
+            }
         }
     }
 

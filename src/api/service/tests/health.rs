@@ -30,7 +30,7 @@ fn what_cannot_be_read_of_the_journal_is_told() {
 fn healthy(lanes: &[(LaneId, LaneState)], journal: Option<&str>, logs: Option<&str>) -> String {
     let lanes = lanes.iter().cloned();
     let named = |name: &str, state| (name.to_owned(), state);
-    let parts = [
+    let parts = vec![
         named("journal", troubled(journal.map(str::to_owned))),
         named("listener", PartState::Fine),
         named("logs", troubled(logs.map(str::to_owned))),
