@@ -301,7 +301,7 @@ fn a_full_disk_holds_no_push_up_and_the_feed_goes_on_once_there_is_room() {
 }
 
 #[test]
-fn the_batch_of_the_manual_deletes_what_the_feed_calls_dead_whatever_is_in_a_token() {
+fn the_batch_of_the_readme_deletes_what_the_feed_calls_dead_whatever_is_in_a_token() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator);
     let daemon = site.start();
@@ -328,7 +328,7 @@ fn the_batch_of_the_manual_deletes_what_the_feed_calls_dead_whatever_is_in_a_tok
         )
     });
     database(&site.path("site.db"), &insert.collect::<String>());
-    let page = include_str!("../../etc/doc/sterna-api.7.md");
+    let page = include_str!("../../README.md");
     let (_, batch) = page
         .split_once("```sh\ncurl -sf \"http://127.0.0.1:1056/tokens")
         .unwrap();

@@ -11,18 +11,22 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::documents::database;
 use crate::harness::daemon::Daemon;
 use crate::harness::metrics::Metrics;
 use crate::harness::simulator::Simulated;
-use crate::harness::site::{Site, run, sterna};
+use crate::harness::site::{ReservedPort, Site, run, sterna};
 use crate::harness::{hex_token, wait_until};
 
 const SECRET: &str = "a secret of more than 16 bytes";
@@ -379,4 +383,95 @@ fn what_no_record_can_be_posted_to_is_refused_before_the_start() {
     let (code, told) = checked(&site, &[]);
     let expected = "has no effect beside feedback.sync = \"off\"";
     assert!(code == Some(0) && told.contains(expected), "{told}");
+}
+
+/// The receiver of the README, where its interpreter is.
+#[test]
+fn the_receiver_of_the_readme_deletes_what_is_dead_whatever_is_in_a_token() {
+    if !Path::new("/usr/bin/python3").exists() {
+        return;
+    }
+    let simulated = Simulated::start();
+    let reserved = ReservedPort::new();
+    let port = reserved.number;
+    let site = posting(&simulated, &format!("http://127.0.0.1:{port}"))
+        .with_text("feedback.send", "dead-tokens");
+    let program = include_str!("../../README.md");
+    let (_, program) = program.split_once("```python\n").unwrap();
+    let (program, _) = program.split_once("```").unwrap();
+    let program = program.replace("8080", &port.to_string());
+    fs::write(site.path("hook.py"), program).unwrap();
+    fs::write(site.path("hook.secret"), format!("{SECRET}\n")).unwrap();
+    let hostile = "x');DELETE FROM devices;--\"";
+    let rows = [
+        ("ios", "0bad4100", 1_500_000_000),
+        // Registered again since, on the other platform, alive, named below.
+        ("ios", "0bad4100", Timestamp::now().as_second() + 60),
+        ("android", "0bad4100", 1_500_000_000),
+        ("ios", &*hex_token(1), 1_500_000_000),
+        ("android", hostile, 1_500_000_000),
+    ];
+    let insert = rows.iter().map(|(platform, token, at)| {
+        let token = token.replace('\'', "''");
+        format!(
+            "INSERT INTO devices (platform, token, registered_at) VALUES ('{platform}', '{token}', {at});"
+        )
+    });
+    database(&site.path("site.db"), &insert.collect::<String>());
+    let left = || {
+        let mut sqlite = Command::new("sqlite3");
+        sqlite
+            .arg(site.path("site.db"))
+            .arg("SELECT id FROM devices");
+        let output = run(sqlite);
+        String::from_utf8(output.stdout).unwrap().replace('\n', " ")
+    };
+    let daemon = site.start();
+    push(&daemon, &[&hex_token(1), "0bad4100"]);
+    let mut python = Command::new("/usr/bin/python3");
+    python.arg("hook.py").current_dir(site.path(""));
+    python.stdout(Stdio::null()).stderr(Stdio::null());
+    let _receiver = Ended(python.spawn().unwrap());
+    wait_until("the dead one to be gone", || left() == "2 3 4 5 ");
+
+    // What others post deletes nothing, nor does a token that would be SQL but its own device.
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+    let record = |token: &str| {
+        let record = json!({"platform": "android", "token": token, "settled_at": now * 1000});
+        json!({"records": [{"gap": true, "records": 7}, record]}).to_string()
+    };
+    let answer = |secret: &str, at: u64, body: &str| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        let signed = hmac::sign(&key, format!("{at}.{body}").as_bytes());
+        let hex = signed.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        let hex: String = hex.collect();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST / HTTP/1.0\r\nContent-Length: {length}\r\nSterna-Signature: t={at},v1={hex}\r\n\r\n"
+        );
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    let dead = record("0bad4100");
+    assert_eq!(answer("another secret of 16 bytes", now, &dead), "403");
+    assert_eq!(answer(SECRET, now - 301, &dead), "403");
+    assert_eq!(left(), "2 3 4 5 ");
+    assert_eq!(answer(SECRET, now, &record(hostile)), "204");
+    assert_eq!(left(), "2 3 4 ");
+}
+
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Whatever it was, it is gone.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }

@@ -331,7 +331,7 @@ fn a_newcomer_finds_all_in_a_few_pages() {
 }
 
 #[test]
-fn the_drawing_of_the_readme_is_that_of_the_crate() {
+fn the_drawing_for_contributors_is_that_of_the_crate() {
     let between = |text: &str, head: &str| {
         let (_, rest) = text.split_once(head).unwrap();
         let (_, rest) = rest.split_once("```text\n").unwrap();
@@ -344,8 +344,8 @@ fn the_drawing_of_the_readme_is_that_of_the_crate() {
         .map(|line| line.strip_prefix(' ').unwrap_or(line))
         .collect();
     let of_crate = between(&lines.join("\n"), "# The trip of a push\n");
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    assert_eq!(between(&readme, "## How a push travels\n"), of_crate);
+    let page = fs::read_to_string(root.join("etc/doc/contributing.md")).unwrap();
+    assert_eq!(between(&page, "## The trip of a push\n"), of_crate);
 }
 
 /// The anchor that a head of this text has.
