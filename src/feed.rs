@@ -174,12 +174,14 @@ impl Feed {
         let inbox = Arc::<FeedInbox>::default();
         let scribe = Scribe::new(Arc::clone(&inbox), writers, settings.sync_every);
         let streams = [of_settlements, of_dead_tokens];
-        let (ends, ended) = crossbeam_channel::bounded(0);
+        let (ends, ended) = crossbeam_channel::bounded(1);
         thread::Builder::new()
             .name("feed".to_owned())
             .spawn(move || {
-                scribe.run();
-                drop::<crossbeam_channel::Sender<()>>(ends);
+                if scribe.run() {
+                    // Nobody may wait for it.
+                    let _is_heard = ends.send(()).is_ok();
+                }
             })?;
         let feed = Self {
             inbox,
@@ -319,12 +321,13 @@ impl Feed {
     }
 
     /// Says in the files that are there that how pushes end is not told for a while, since there is
-    /// to be no feed: the next one begins with a gap.
+    /// to be no feed: the next one begins with a gap. `epoch` is a random number, as for
+    /// [`Feed::start`].
     ///
     /// # Errors
     ///
     /// When that cannot be said.
-    pub fn pause(files: &Arc<dyn Files>, dir: &Path, now: Moment) -> io::Result<()> {
+    pub fn pause(files: &Arc<dyn Files>, dir: &Path, epoch: u32, now: Moment) -> io::Result<()> {
         let names = match files.list(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             names => names?,
@@ -338,14 +341,14 @@ impl Feed {
                     stream,
                 };
                 // It says that a process has begun, and nobody that it has ended.
-                drop(StreamWriter::open(place, u64::MAX, 0, now)?);
+                drop(StreamWriter::open(place, u64::MAX, epoch, now)?);
             }
         }
         Ok(())
     }
 
     /// Writes what there is, after which nothing more is to come; false if that takes longer, and
-    /// then nothing more is written.
+    /// then nothing more is written, or if the thread has ended before by an error of the program.
     pub fn close(&self, within: Duration) -> bool {
         self.inbox.close();
         // No code panics while it holds the lock.
@@ -353,11 +356,10 @@ impl Feed {
         let Some(thread) = ended.take() else {
             return true;
         };
-        let timed_out = Err(crossbeam_channel::RecvTimeoutError::Timeout);
-        let is_late = moment::receive_within(&thread, within) == timed_out;
+        let is_written = moment::receive_within(&thread, within).is_ok();
         // Whoever has the journal's lock next may have the files.
-        self.is_abandoned.store(is_late, Ordering::Release);
-        !is_late
+        self.is_abandoned.store(!is_written, Ordering::Release);
+        is_written
     }
 }
 

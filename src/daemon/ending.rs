@@ -206,7 +206,7 @@ impl Daemon {
         let feed = self.register.feed();
         if feed.is_some_and(|feed| !feed.close(FEED_CLOSES_WITHIN)) {
             ::log::error!(
-                "the feed could not be written in time: its readers are told of a gap; the push \
+                "the feed could not be written to its end in time: its readers are told of a gap; the push \
                  log has what is missing"
             );
         }

@@ -32,8 +32,10 @@ pub(super) fn open(
     let started = moment::now();
     let dir = state.path.as_deref().unwrap_or(&journal.dir).join(FEED_DIR);
     let files: Arc<dyn Files> = Arc::new(DiskFiles);
+    let [a, b, c, d, ..] = numbering::random()?.to_le_bytes();
+    let epoch = u32::from_le_bytes([a, b, c, d]);
     let Some(feedback) = &config.feedback else {
-        if let Err(error) = Feed::pause(&files, &dir, Moment::now()) {
+        if let Err(error) = Feed::pause(&files, &dir, epoch, Moment::now()) {
             let dir = dir.display();
             ::log::warn!(
                 "feed {dir}: {error}; that there is none for now cannot be said there, and what \
@@ -51,8 +53,6 @@ pub(super) fn open(
         dir,
     };
     let dir = settings.dir.display();
-    let [a, b, c, d, ..] = numbering::random()?.to_le_bytes();
-    let epoch = u32::from_le_bytes([a, b, c, d]);
     let (feed, found) = match Feed::start(&files, &settings, epoch, Moment::now()) {
         Ok(opened) => opened,
         Err(error) => {

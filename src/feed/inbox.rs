@@ -113,6 +113,8 @@ struct InboxState {
     streams: [Entries; 2],
     /// Nothing more comes.
     is_closed: bool,
+    /// Nobody writes any more.
+    is_over: bool,
 }
 
 impl InboxState {
@@ -136,10 +138,13 @@ impl FeedInbox {
     pub(super) fn add(&self, gathered: &mut Gathered) {
         let mut inner = self.lock();
         let (had_some, was_half_full) = (inner.has_some(), inner.is_half_full());
+        let is_over = inner.is_over;
         let streams = inner.streams.iter_mut().zip(&mut gathered.streams);
         for ((into, from), counts) in streams.zip(&self.counts) {
             let is_full = into.bytes.len() + from.bytes.len() > BUFFER_BYTES;
-            if is_full || into.lost > 0 {
+            if is_over {
+                counts.lost.fetch_add(from.count, Ordering::Relaxed);
+            } else if is_full || into.lost > 0 {
                 // What comes after one that is lost waits behind the gap.
                 into.lost += from.count;
                 counts.lost.fetch_add(from.count, Ordering::Relaxed);
@@ -161,6 +166,17 @@ impl FeedInbox {
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.bell.notify_all();
+    }
+
+    /// Nobody writes any more: what is there, and what comes, is lost.
+    pub(super) fn end(&self) {
+        let mut inner = self.lock();
+        inner.is_over = true;
+        for (entries, counts) in inner.streams.iter_mut().zip(&self.counts) {
+            // Those without room were counted as they came.
+            counts.lost.fetch_add(entries.count, Ordering::Relaxed);
+            *entries = Entries::default();
+        }
     }
 
     /// Waits until something is there, if `for_some`, or that time has passed; whether nothing more
@@ -248,5 +264,21 @@ mod tests {
         inbox.add(&mut gathered(7..8));
         inbox.hand_over(FeedStream::Settlements, &mut empty);
         assert_eq!((ids(&empty), empty.lost), (vec![7], 0));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_counted_and_takes_no_memory() {
+        let inbox = FeedInbox::default();
+        inbox.add(&mut gathered(1..4));
+        inbox.end();
+        inbox.add(&mut gathered(4..6));
+        let lost = inbox
+            .counts
+            .each_ref()
+            .map(|counts| counts.lost.load(Ordering::Relaxed));
+        assert_eq!(lost, [5, 2]);
+        let mut left = Entries::default();
+        inbox.hand_over(FeedStream::Settlements, &mut left);
+        assert!(left.is_empty());
     }
 }

@@ -12,6 +12,7 @@ use super::segment::{self, FeedEntry, FeedHead, SEGMENT_HEAD};
 use super::shelf::{FeedSegment, FeedShelf};
 use super::writer::{OpenSegment, StreamPlace, StreamWriter, lock};
 use crate::count;
+use crate::journal::frame::FRAME_HEAD;
 use crate::moment::Moment;
 
 /// What was found.
@@ -22,6 +23,9 @@ pub(super) struct FoundStream {
     /// What was wrong, in words for the operator.
     pub(super) troubles: Vec<String>,
 }
+
+/// Bytes of a frame at least that has a number.
+const SHORTEST_FRAME: u64 = FRAME_HEAD as u64 + 1;
 
 /// A segment, read through.
 struct Scanned {
@@ -162,8 +166,10 @@ impl StreamWriter {
             let bytes = count::of(newest.damaged, "byte", "bytes");
             found.troubles.push(format!("{path}: {bytes} damaged"));
         }
-        self.owes_died = !newest.has_ended;
+        self.owes_died = !newest.has_ended || newest.torn > 0;
         if newest.torn > 0 {
+            // It may be damage to what was shown: none of its numbers comes again.
+            self.next += newest.torn / SHORTEST_FRAME;
             let bytes = count::of(newest.torn, "byte", "bytes");
             let torn = format!("{path}: {bytes} torn at its end, cut off");
             found.troubles.push(torn);

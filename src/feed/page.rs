@@ -91,7 +91,8 @@ impl Printer<'_> {
             FeedEntry::Begun | FeedEntry::Ended => true,
             FeedEntry::Lost(number) => self.missing(number.saturating_add(1)),
             FeedEntry::Died(number) => {
-                if !self.missing(number) || !self.has_room() {
+                // Of what is missing before it nobody knows either how much it was.
+                if !self.has_room() {
                     return false;
                 }
                 let cursor = self.item(number);

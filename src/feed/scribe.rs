@@ -69,8 +69,9 @@ impl Scribe {
         }
     }
 
-    /// Writes until nothing more comes.
-    pub(super) fn run(mut self) {
+    /// Writes until nothing more comes; false if an error of the program has ended it before.
+    pub(super) fn run(mut self) -> bool {
+        let inbox = Arc::clone(&self.inbox);
         let run = AssertUnwindSafe(|| {
             loop {
                 let wait = self.wait(moment::now());
@@ -81,12 +82,16 @@ impl Scribe {
                 }
             }
         });
-        if catch_unwind(run).is_err() {
+        let is_well = catch_unwind(run).is_ok();
+        // What comes now is read by nobody.
+        inbox.end();
+        if !is_well {
             ::log::error!(
                 "feed: its thread has ended by an error of the program: what is settled from now \
                  on is missing in it; restart the daemon, and report this"
             );
         }
+        is_well
     }
 
     /// How long there is nothing to do, if nothing comes.

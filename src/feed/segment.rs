@@ -31,6 +31,9 @@ const SUFFIX: &str = ".feed";
 /// Digits of a name, so that names sort as numbers do.
 const DIGITS: usize = 10;
 
+/// The highest number of a segment: one a second comes to it in 136 years.
+pub(super) const SEGMENT_MAX: u32 = u32::MAX - 1;
+
 /// No stream comes so far.
 const NUMBER_MAX: u64 = 1 << 62;
 
@@ -50,7 +53,8 @@ pub(super) fn number(stream: FeedStream, name: &str) -> Option<u32> {
     let rest = name.strip_prefix(stream.word())?.strip_prefix('-')?;
     let digits = rest.strip_suffix(SUFFIX)?;
     let is_number = digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten()
+    let number = is_number.then(|| digits.parse().ok()).flatten();
+    number.filter(|number| *number <= SEGMENT_MAX)
 }
 
 /// What a head says.
@@ -178,6 +182,7 @@ mod tests {
             "dead-tokens-17.feed",
             "dead-tokens-0000000017.feed~",
             "dead-tokens-9999999999.feed",
+            "dead-tokens-4294967295.feed",
             "dead-tokens-+000000017.feed",
             "0000000017.journal",
         ] {

@@ -166,16 +166,21 @@ impl StreamWriter {
     /// Says that this process has begun, so that the next one knows if it has died.
     fn begin(&mut self, now: Moment) -> io::Result<()> {
         self.have_room(now)?;
-        let mut next = self.next;
+        let (was, lost) = (self.next, self.lost);
+        let mut next = was;
         self.frames.clear();
         if self.owes_died {
             FeedEntry::Died(next).put(&mut self.frames);
             next += 1;
         }
         FeedEntry::Begun.put(&mut self.frames);
-        self.write(next)?;
+        let said = self.write(next);
         // Also where nothing of what follows gets to the disk.
-        self.sync()?;
+        if let Err(error) = said.and_then(|()| self.sync()) {
+            // It is no record, and is said again in the same place.
+            (self.next, self.lost) = (was, lost);
+            return Err(error);
+        }
         (self.owes_begun, self.owes_died) = (false, false);
         Ok(())
     }
@@ -313,6 +318,14 @@ impl StreamWriter {
         let mut tries = 0;
         let (number, file) = loop {
             let number = self.last_segment.saturating_add(1);
+            if number > segment::SEGMENT_MAX {
+                let path = self.place.path(self.last_segment);
+                let text = format!(
+                    "no segment can come after {}: none of ours has so high a number, move it away",
+                    path.display()
+                );
+                return Err(io::Error::other(text));
+            }
             match files.create(&self.place.path(number)) {
                 Ok(file) => break (number, file),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < NAME_TRIES => {
