@@ -103,7 +103,7 @@ pub struct Daemon {
     backlog: Arc<Backlog>,
     feeder: Option<Feeder>,
     /// What posts the feed, if there is one.
-    webhook: Option<Arc<Webhook>>,
+    webhook: Option<Webhook>,
     supervision: Arc<Supervision>,
     shutdown_timeout: Duration,
     /// What is in force.
@@ -272,10 +272,11 @@ impl Daemon {
         let kept = match feed_opening::open(config, &self.directory)? {
             Some((feed, dir)) => {
                 let target = feed_opening::target(config)?;
-                let webhook = Arc::new(feed_opening::post((&feed, dir), target)?);
-                self.webhook = Some(Arc::clone(&webhook));
+                let webhook = feed_opening::post((&feed, dir), target)?;
+                let posts = Arc::clone(webhook.stats());
+                self.webhook = Some(webhook);
                 self.register.set_feed(Arc::clone(&feed));
-                Some(KeptFeed { feed, webhook })
+                Some(KeptFeed { feed, posts })
             }
             None => None,
         };

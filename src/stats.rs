@@ -7,6 +7,7 @@ mod family;
 mod histogram;
 mod keyed;
 mod page;
+mod posts;
 mod process;
 
 pub use self::counters::{
@@ -20,6 +21,7 @@ pub use self::histogram::{
 };
 pub use self::keyed::KeyedCounters;
 pub use self::page::{Exposition, MetricsPage, PageRoom};
+pub use self::posts::{PostStats, StreamPosts};
 pub use self::process::Process;
 
 use std::sync::atomic::AtomicU64;

@@ -13,7 +13,7 @@ mod post;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -30,6 +30,7 @@ use crate::named::{self, Finding, Found, HookFiles};
 use crate::net::resolve::Resolver;
 use crate::net::tls::SystemRoots;
 use crate::net::transport::{self, HttpConnector};
+use crate::stats::PostStats;
 use courier::Poster;
 use places::HookPlaces;
 
@@ -87,59 +88,12 @@ impl HookTarget {
 #[derive(Debug)]
 pub struct Webhook {
     target: Arc<Live<Option<HookTarget>>>,
-    counts: Arc<HookCounts>,
+    stats: Arc<PostStats>,
     /// Rung when the target has changed; dropped at the end.
     bell: Mutex<Option<Sender<()>>>,
     ended: Receiver<()>,
     /// Set when the thread is not waited for any longer.
     is_abandoned: Arc<AtomicBool>,
-}
-
-/// What was done since the start.
-#[derive(Debug, Default)]
-struct HookCounts {
-    taken: AtomicU64,
-    failed: AtomicU64,
-    /// Of settlements and of dead tokens.
-    streams: [StreamCounts; 2],
-}
-
-impl HookCounts {
-    fn of(&self, stream: FeedStream) -> &StreamCounts {
-        let [settlements, dead_tokens] = &self.streams;
-        match stream {
-            FeedStream::Settlements => settlements,
-            FeedStream::DeadTokens => dead_tokens,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct StreamCounts {
-    failures: AtomicU32,
-    /// In milliseconds since the Unix epoch; 0 for none.
-    oldest: AtomicU64,
-}
-
-/// How posting stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebhookFigures {
-    /// Batches that were taken since the start.
-    pub taken: u64,
-    /// Posts since the start that came to nothing.
-    pub failed: u64,
-    /// That of settlements and of dead tokens.
-    pub streams: [PostingFigures; 2],
-}
-
-/// How posting of one stream stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PostingFigures {
-    /// Tries in a row that came to nothing.
-    pub failures: u32,
-    /// When the push of the oldest record was settled that is still to be taken, since the Unix
-    /// epoch, if there is one.
-    pub oldest: Option<Duration>,
 }
 
 impl Webhook {
@@ -157,11 +111,11 @@ impl Webhook {
         seed: u64,
     ) -> io::Result<Self> {
         let target = Arc::new(Live::new(target));
-        let (counts, is_abandoned) = (Arc::<HookCounts>::default(), Arc::<AtomicBool>::default());
+        let (stats, is_abandoned) = (Arc::<PostStats>::default(), Arc::<AtomicBool>::default());
         let (bell, rung) = crossbeam_channel::bounded(1);
         let (ends, ended) = crossbeam_channel::bounded::<()>(0);
         let places = HookPlaces::read(files, dir, Arc::clone(&is_abandoned));
-        let of_thread = (Arc::clone(&target), Arc::clone(&counts));
+        let of_thread = (Arc::clone(&target), Arc::clone(&stats));
         let poster = Poster::new(feed, of_thread, places, seed);
         thread::Builder::new()
             .name("webhook".to_owned())
@@ -171,7 +125,7 @@ impl Webhook {
             })?;
         Ok(Self {
             target,
-            counts,
+            stats,
             bell: Mutex::new(Some(bell)),
             ended,
             is_abandoned,
@@ -187,24 +141,9 @@ impl Webhook {
         let _rung = bell.as_ref().map(|bell| bell.try_send(()).is_ok());
     }
 
-    /// How posting stands.
-    pub fn figures(&self) -> WebhookFigures {
-        let HookCounts {
-            taken,
-            failed,
-            streams,
-        } = &*self.counts;
-        WebhookFigures {
-            taken: taken.load(Ordering::Relaxed),
-            failed: failed.load(Ordering::Relaxed),
-            streams: streams.each_ref().map(|counts| {
-                let oldest = counts.oldest.load(Ordering::Relaxed);
-                PostingFigures {
-                    failures: counts.failures.load(Ordering::Relaxed),
-                    oldest: (oldest > 0).then(|| Duration::from_millis(oldest)),
-                }
-            }),
-        }
+    /// What is counted of it.
+    pub fn stats(&self) -> &Arc<PostStats> {
+        &self.stats
     }
 
     /// Posts no further batch; waits so long for one that is under way. What is not posted waits

@@ -22,7 +22,7 @@ const KNOWS: [(&str, &str); 38] = [
     (
         "api",
         "backlog count crash_point delivery feed http1 lane live log moment pasted provider push \
-         stats texts webhook",
+         stats texts",
     ),
     (
         "backlog",
@@ -91,7 +91,7 @@ const KNOWS: [(&str, &str); 38] = [
     ("texts", ""),
     (
         "webhook",
-        "config count feed jitter journal live moment named net",
+        "config count feed jitter journal live moment named net stats",
     ),
 ];
 

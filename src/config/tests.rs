@@ -61,6 +61,15 @@ fn check_refused(section: &str, lines: &str, expected: &[&str]) {
     }
 }
 
+/// What is in force of a feed of which the file says nothing.
+fn feedback() -> Feedback {
+    Feedback {
+        sync: Sync::Interval,
+        bytes: 64 << 20,
+        hook: None,
+    }
+}
+
 #[test]
 fn credentials_alone_are_a_configuration() {
     let found = parse(&format!("{IOS}{ANDROID}")).unwrap();
@@ -140,11 +149,7 @@ fn credentials_alone_are_a_configuration() {
                 }),
             ),
         ]),
-        feedback: Some(Feedback {
-            sync: Sync::Interval,
-            bytes: 64 << 20,
-            hook: None,
-        }),
+        feedback: Some(feedback()),
         metrics: Metrics::default(),
         journal: Some(Journal {
             dir: PathBuf::from("/var/lib/sterna"),

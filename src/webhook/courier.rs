@@ -9,12 +9,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::places::HookPlaces;
 use super::post::{BATCH_RECORDS, Posted, SIGNATURE, backoff, body, fewer, more, signature};
-use super::{ANSWERS_WITHIN, HookCounts, HookTarget, of_stream};
+use super::{ANSWERS_WITHIN, HookTarget, of_stream};
 use crate::count::{self, Seldom};
 use crate::feed::{Feed, FeedPage, FeedStream};
 use crate::jitter::Random;
 use crate::live::Live;
 use crate::moment::{self, Moment};
+use crate::stats::{PostStats, StreamPosts};
 
 /// How often it is looked whether there is something to post.
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
@@ -30,7 +31,7 @@ const ANSWER_BYTES: u64 = 16 * 1024;
 pub(super) struct Poster {
     feed: Arc<Feed>,
     target: Arc<Live<Option<HookTarget>>>,
-    counts: Arc<HookCounts>,
+    stats: Arc<PostStats>,
     places: HookPlaces,
     written: Option<Instant>,
     random: Random,
@@ -56,14 +57,14 @@ struct StreamTurn {
 impl Poster {
     pub(super) fn new(
         feed: Arc<Feed>,
-        (target, counts): (Arc<Live<Option<HookTarget>>>, Arc<HookCounts>),
+        (target, stats): (Arc<Live<Option<HookTarget>>>, Arc<PostStats>),
         places: HookPlaces,
         seed: u64,
     ) -> Self {
         Self {
             feed,
             target,
-            counts,
+            stats,
             places,
             written: None,
             random: Random::new(seed),
@@ -154,15 +155,23 @@ impl Poster {
         }
     }
 
+    fn posts(&self, stream: FeedStream) -> &StreamPosts {
+        let [settlements, dead_tokens] = &self.stats.streams;
+        match stream {
+            FeedStream::Settlements => settlements,
+            FeedStream::DeadTokens => dead_tokens,
+        }
+    }
+
     fn note(&self, stream: FeedStream, failures: u32, oldest: Option<u64>) {
-        let counts = self.counts.of(stream);
-        counts.failures.store(failures, Ordering::Relaxed);
-        counts.oldest.store(oldest.unwrap_or(0), Ordering::Relaxed);
+        let posts = self.posts(stream);
+        posts.set_failures(failures);
+        posts.set_oldest(oldest);
     }
 
     /// A batch was taken; whether there is more.
     fn take(&mut self, target: &HookTarget, stream: FeedStream, page: FeedPage) -> bool {
-        self.counts.taken.fetch_add(1, Ordering::Relaxed);
+        self.stats.taken.fetch_add(1, Ordering::Relaxed);
         let turn = of_stream(&mut self.turns, stream);
         if turn.is_failing {
             let word = stream.word();
@@ -184,7 +193,7 @@ impl Poster {
         why: &str,
         asked: Option<Duration>,
     ) -> bool {
-        self.counts.failed.fetch_add(1, Ordering::Relaxed);
+        self.stats.failed.fetch_add(1, Ordering::Relaxed);
         self.fail(target, stream, why, asked);
         false
     }
@@ -213,8 +222,7 @@ impl Poster {
                 wait.as_secs_f32().ceil()
             );
         }
-        let counts = self.counts.of(stream);
-        counts.failures.store(failures, Ordering::Relaxed);
+        self.posts(stream).set_failures(failures);
     }
 
     /// Writes down how far it has come, if that was not done of late.

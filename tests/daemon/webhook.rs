@@ -385,6 +385,21 @@ fn what_no_record_can_be_posted_to_is_refused_before_the_start() {
     assert!(code == Some(0) && told.contains(expected), "{told}");
 }
 
+#[test]
+fn a_receiver_whose_authority_is_the_sites_own_is_trusted_by_the_file_that_is_named() {
+    let simulated = Simulated::start();
+    // No receiver, but a server with such a certificate.
+    let url = simulated.simulator.addresses().oauth_url();
+    let site = posting(&simulated, &url);
+    let (_, told) = checked(&site, &["--online"]);
+    let refused = told.contains("takes no batch: ") && told.contains("ca_path adds one");
+    assert!(refused, "{told}");
+    let authorities = simulated.simulator.credentials().ca_path.clone();
+    let site = site.with_text("feedback.ca_path", authorities.to_str().unwrap());
+    let (_, told) = checked(&site, &["--online"]);
+    assert!(told.contains("takes no batch: it answers 4"), "{told}");
+}
+
 /// The receiver of the README, where its interpreter is.
 #[test]
 fn the_receiver_of_the_readme_deletes_what_is_dead_whatever_is_in_a_token() {

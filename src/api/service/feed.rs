@@ -9,33 +9,34 @@ use crate::count;
 use crate::feed::{Feed, FeedReadError, FeedStream, PAGE_BYTES};
 use crate::http1::head::Head;
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
-use crate::webhook::Webhook;
+use crate::stats::PostStats;
 
 /// Bytes that an answer takes at most: the records, and a copy with what stands around them, each
 /// in what doubles as it grows.
 pub(super) const ANSWER_BYTES: usize = 4 * PAGE_BYTES;
 
-/// A feed, and what posts it.
+/// A feed, and what is counted of what posts it.
 pub struct KeptFeed {
     /// The feed.
     pub feed: Arc<Feed>,
-    /// What posts it, if it is to be posted.
-    pub webhook: Arc<Webhook>,
+    /// What is counted of posts, if there are any.
+    pub posts: Arc<PostStats>,
 }
 
 impl Service {
     /// How the feed is, if there is to be one. No push waits for it.
     pub(super) fn feed_part(&self) -> Option<PartState> {
-        let Some(KeptFeed { feed, webhook }) = self.feed.get()? else {
+        let Some(KeptFeed { feed, posts }) = self.feed.get()? else {
             return Some(PartState::Troubled(UNUSABLE.to_owned()));
         };
         if feed.is_failing() {
             return Some(PartState::Troubled(UNWRITTEN.to_owned()));
         }
-        let streams = FeedStream::ALL.into_iter().zip(webhook.figures().streams);
-        let failing = streams.filter(|(_, posting)| posting.failures > 0);
-        let failing = failing.map(|(stream, posting)| {
-            let times = count::of(posting.failures, "time", "times");
+        let streams = FeedStream::ALL.into_iter().zip(&posts.streams);
+        let streams = streams.map(|(stream, posts)| (stream, posts.failures()));
+        let failing = streams.filter(|(_, failures)| *failures > 0);
+        let failing = failing.map(|(stream, failures)| {
+            let times = count::of(failures, "time", "times");
             format!("{} could not be posted {times} in a row", stream.word())
         });
         let failing: Vec<String> = failing.collect();

@@ -72,7 +72,7 @@ impl Service {
 
     /// `/healthz`: the same for programs.
     pub(super) fn healthz(&self, phase: Phase) -> Reply {
-        reply(self.parts(phase), self.lanes_for_all())
+        reply(&self.parts(phase), self.lanes_for_all())
     }
 
     /// All but the lanes.
@@ -109,7 +109,7 @@ impl Service {
 
 /// The answer of `/healthz`.
 pub(super) fn reply(
-    parts: Vec<(String, PartState)>,
+    parts: &[(String, PartState)],
     lanes: impl Iterator<Item = (LaneId, LaneState)>,
 ) -> Reply {
     let failed = parts.iter().find_map(|(_, state)| match state {

@@ -182,24 +182,23 @@ impl Scrape<'_> {
 
     /// Nothing where there is no feed.
     fn feedback(&self, family: Family, page: &mut MetricsPage<'_>) {
-        let Some(KeptFeed { feed, webhook }) = self.service.feed.get().and_then(Option::as_ref)
+        let Some(KeptFeed { feed, posts }) = self.service.feed.get().and_then(Option::as_ref)
         else {
             return;
         };
-        let posts = webhook.figures();
         if family == Family::FeedbackPosts {
-            page.sample(&["taken"], posts.taken);
-            page.sample(&["failed"], posts.failed);
+            page.sample(&["taken"], posts.taken.load(Ordering::Relaxed));
+            page.sample(&["failed"], posts.failed.load(Ordering::Relaxed));
             return;
         }
-        for (figures, posting) in feed.figures().into_iter().zip(posts.streams) {
+        for (figures, posting) in feed.figures().into_iter().zip(&posts.streams) {
             let stream = &[figures.stream.word()];
             match family {
                 Family::FeedbackRecords => page.sample(stream, figures.written),
                 Family::FeedbackLost => page.sample(stream, figures.lost),
                 Family::FeedbackBytes => page.sample(stream, figures.bytes),
                 _ => {
-                    let settled = posting.oldest.unwrap_or(self.now.unix);
+                    let settled = posting.oldest().unwrap_or(self.now.unix);
                     let age = self.now.unix.saturating_sub(settled);
                     page.sample(stream, age.as_secs_f64());
                 }

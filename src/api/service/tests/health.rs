@@ -30,12 +30,12 @@ fn what_cannot_be_read_of_the_journal_is_told() {
 fn healthy(lanes: &[(LaneId, LaneState)], journal: Option<&str>, logs: Option<&str>) -> String {
     let lanes = lanes.iter().cloned();
     let named = |name: &str, state| (name.to_owned(), state);
-    let parts = vec![
+    let parts = [
         named("journal", troubled(journal.map(str::to_owned))),
         named("listener", PartState::Fine),
         named("logs", troubled(logs.map(str::to_owned))),
     ];
-    let reply = health::reply(parts, lanes);
+    let reply = health::reply(&parts, lanes);
     assert_eq!(reply.status, 200);
     without_what_is_fine(&String::from_utf8(reply.body).unwrap())
 }
