@@ -4,6 +4,7 @@
 //! Pure: no I/O, no clock, no lock.
 
 mod kept;
+mod packed;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use aws_lc_rs::digest;
 
 use super::keys::KeyOwner;
 use crate::moment::Moment;
+pub use packed::PackedAnswer;
 
 /// A key with the hash of the body that came with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub struct Answered {
     pub body: BodyHash,
     /// Whose it is, if callers were told apart.
     pub owner: Option<KeyOwner>,
-    /// The answer's body.
+    /// The answer's body, packed or not.
     pub answer: Box<[u8]>,
     /// When it was given, since the Unix epoch.
     pub at: Duration,
@@ -64,7 +66,7 @@ pub enum Seen {
     /// Nothing: it is in progress from now on, until it is kept or forgotten.
     New,
     /// It was answered so.
-    Answered(Arc<[u8]>),
+    Answered(Vec<u8>),
     /// The key stands for another body.
     OtherBody,
     /// The same request is being answered.
@@ -103,7 +105,7 @@ struct KnownKey {
     body: BodyHash,
     owner: Option<KeyOwner>,
     /// None while it is in progress.
-    answer: Option<Arc<[u8]>>,
+    answer: Option<PackedAnswer>,
     /// Bytes that count for it.
     cost: usize,
 }
@@ -115,7 +117,7 @@ impl Keys {
         match self.known.get(keyed.key) {
             Some(known) if known.body != keyed.body => Seen::OtherBody,
             Some(known) => match &known.answer {
-                Some(answer) => Seen::Answered(Arc::clone(answer)),
+                Some(answer) => Seen::Answered(answer.answer()),
                 None => Seen::InProgress,
             },
             None => {
@@ -142,9 +144,10 @@ impl Keys {
     ///
     /// If there is none, and the request is to be refused.
     pub fn hold(&mut self, keyed: Keyed<'_>, answer: &[u8]) -> Result<(), Full> {
-        self.room_for(keyed.owner, answer.len())?;
+        let answer = PackedAnswer::of(answer);
+        self.room_for(keyed.owner, answer.bytes().len())?;
         if let Some(known) = self.remove(keyed.key) {
-            let cost = cost(keyed.key, answer);
+            let cost = cost(keyed.key, answer.bytes());
             self.put(keyed.key.into(), KnownKey { cost, ..known });
         }
         Ok(())
@@ -170,11 +173,12 @@ impl Keys {
     pub fn keep(&mut self, keyed: Keyed<'_>, answer: &[u8], at: Instant) {
         let key: Arc<str> = keyed.key.into();
         let before = self.remove(keyed.key);
+        let answer = PackedAnswer::of(answer);
         let known = KnownKey {
             body: keyed.body,
             owner: keyed.owner,
-            answer: Some(answer.into()),
-            cost: cost(keyed.key, answer),
+            cost: cost(keyed.key, answer.bytes()),
+            answer: Some(answer),
         };
         self.put(Arc::clone(&key), known);
         if before.is_none_or(|before| before.answer.is_none()) {
@@ -201,9 +205,10 @@ impl Keys {
                 owner,
             };
             // It was promised when it was given, whatever its owner's share is by now.
-            let fits = self.room_for(None, cost(&key, &answer)).is_ok();
+            let answer = PackedAnswer::of(&answer);
+            let fits = self.room_for(None, cost(&key, answer.bytes())).is_ok();
             if age < KEPT_FOR && fits {
-                self.keep(keyed, &answer, given);
+                self.keep(keyed, answer.bytes(), given);
             }
         }
     }
@@ -271,7 +276,7 @@ pub const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
 pub const REJECTED_KEPT: usize = 4 * 1024;
 
 /// Our limit: bytes of the kept keys and answers, those in progress among them. That is 200,000
-/// answers of one notification, or 330 requests with a key each second for ten minutes. A key that
+/// answers to requests of which all is accepted, or 330 each second for ten minutes. A key that
 /// is forgotten before its time is a push sent twice, so what finds no room is refused instead; who
 /// needs no key sends none, and is taken.
 pub const BYTES_MAX: usize = 64 * 1024 * 1024;

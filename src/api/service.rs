@@ -340,7 +340,7 @@ impl Service {
                 drop(ticket);
                 reply
             }
-            Seen::Answered(answer) => Reply::new(200, reply::JSON, answer.to_vec()),
+            Seen::Answered(answer) => Reply::new(200, reply::JSON, answer),
             Seen::OtherBody => Reply::message(422, OTHER_BODY),
             Seen::InProgress => busy(409, IN_PROGRESS),
             Seen::Full(full) => keys_full(full),

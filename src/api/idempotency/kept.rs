@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answered, BYTES_MAX, BodyHash, ENTRY, KEPT_FOR, Keyed};
+use super::{Answered, BYTES_MAX, BodyHash, ENTRY, KEPT_FOR, Keyed, PackedAnswer};
 use crate::api::keys::KeyOwner;
 use crate::backlog::{ANSWER_EXTRA, ANSWERS_BYTES_MAX, KEEP_ANSWERS, KeptAnswer};
 
@@ -15,8 +15,10 @@ const _: () = assert!(
 );
 
 impl Keyed<'_> {
-    /// The answer under this key, given at that time since the Unix epoch, as it is kept.
+    /// The answer under this key, given at that time since the Unix epoch, as it is kept: packed.
     pub fn kept(&self, answer: &[u8], at: Duration) -> KeptAnswer {
+        let answer = PackedAnswer::of(answer);
+        let answer = answer.bytes();
         let answer = match self.owner {
             Some(KeyOwner(owner)) => [&[OWNER_FOLLOWS], &owner[..], answer].concat().into(),
             None => answer.into(),

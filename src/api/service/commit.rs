@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::answer::{PushReply, Taken};
-use super::super::idempotency::{Keyed, REJECTED_KEPT};
+use super::super::idempotency::{Keyed, PackedAnswer, REJECTED_KEPT};
 use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
 use super::{Service, keys_full};
 use crate::backlog::Refused;
@@ -43,11 +43,13 @@ impl Service {
             answer = answer.listing(REJECTED_KEPT);
         }
         let reply = answer.reply(200);
-        if let Some(keyed) = keyed {
-            let held = self.repeats().hold(keyed, &reply.body);
+        let packed = keyed.map(|keyed| (keyed, PackedAnswer::of(&reply.body)));
+        if let Some((keyed, answer)) = &packed {
+            let held = self.repeats().hold(*keyed, answer.bytes());
             held.map_err(keys_full)?;
         }
-        let answer = keyed.map(|keyed| keyed.kept(&reply.body, Moment::now().unix));
+        let now = Moment::now().unix;
+        let answer = packed.map(|(keyed, answer)| keyed.kept(answer.bytes(), now));
         if !pushed.is_empty() || answer.is_some() {
             let accepted = self.backlog.accept(&pushed, answer.as_ref());
             accepted.map_err(|refused| not_kept(&refused))?;
