@@ -2,7 +2,9 @@
 //! behind them however long ago that was.
 //!
 //! A line of JSON for each step, appended as it comes. A line that was not written to its end is
-//! the last one, and counts as none.
+//! the last one, and counts as none. That a batch is sent again has no line, and that nothing of it
+//! was taken takes the line away by which it was sent: the file does not grow while a daemon is
+//! waited for.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -22,7 +24,7 @@ enum RecordStep {
     Sterna { send: u32, run: String },
     /// A batch is about to be sent.
     Sent { batch: u64, key: String, at: u64 },
-    /// None of it was taken.
+    /// None of it was taken: as records have it that say so in a line.
     Refused { batch: u64 },
     /// It was answered so, or passed over.
     Answered { batch: u64, tally: SendTally },
@@ -50,6 +52,17 @@ pub(super) struct EarlierRun {
 /// The open file.
 pub(super) struct SendRecord {
     file: File,
+    /// The batch that was sent last.
+    sent: Option<SentBatch>,
+}
+
+/// A batch that was sent and not answered.
+struct SentBatch {
+    batch: u64,
+    key: String,
+    at: u64,
+    /// Where its line begins, while it is there.
+    line: Option<u64>,
 }
 
 /// Why there is none.
@@ -80,7 +93,7 @@ impl SendRecord {
             Err(TryLockError::WouldBlock) => return Err(RecordError::InUse),
             Err(TryLockError::Error(error)) => return Err(RecordError::Io(error)),
         }
-        let mut record = Self { file };
+        let mut record = Self { file, sent: None };
         let (bytes, whole) = record.whole_lines()?;
         if whole == 0 {
             let mut begin = Vec::new();
@@ -123,18 +136,37 @@ impl SendRecord {
 
     /// A batch is about to be sent: no failure of power makes that unsaid.
     pub(super) fn sent(&mut self, batch: u64, key: &str, at: u64) -> io::Result<()> {
+        let sent = self.sent.as_ref();
+        if sent.is_some_and(|it| it.line.is_some() && it.batch == batch && it.key == key) {
+            return Ok(());
+        }
+        let line = Some(self.file.metadata()?.len());
         let key = key.to_owned();
+        self.sent = Some(SentBatch {
+            batch,
+            key: key.clone(),
+            at,
+            line,
+        });
         self.append(&RecordStep::Sent { batch, key, at })?;
         self.file.sync_data()
     }
 
     /// Nothing of it was taken.
     pub(super) fn refused(&mut self, batch: u64) -> io::Result<()> {
-        self.append(&RecordStep::Refused { batch })
+        let sent = self.sent.as_mut().filter(|sent| sent.batch == batch);
+        match sent.and_then(|sent| sent.line.take()) {
+            Some(line) => self.file.set_len(line),
+            None => Ok(()),
+        }
     }
 
     /// It was answered so.
     pub(super) fn answered(&mut self, batch: u64, tally: &SendTally) -> io::Result<()> {
+        if let Some(sent) = self.sent.take().filter(|sent| sent.line.is_none()) {
+            let SentBatch { batch, key, at, .. } = sent;
+            self.append(&RecordStep::Sent { batch, key, at })?;
+        }
         let tally = tally.clone();
         self.append(&RecordStep::Answered { batch, tally })
     }
@@ -269,6 +301,33 @@ mod tests {
         drop(record);
         let (_, earlier) = SendRecord::open(&path, "another").unwrap();
         assert_eq!(earlier.run, "r");
+    }
+
+    #[test]
+    fn a_record_does_not_grow_while_a_daemon_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.sent");
+        let (mut record, _) = SendRecord::open(&path, "r").unwrap();
+        let bytes = || std::fs::metadata(&path).unwrap().len();
+        record.sent(0, "a", 5).unwrap();
+        record.answered(0, &tally(3)).unwrap();
+        let before = bytes();
+        record.sent(1, "b", 6).unwrap();
+        let once = bytes();
+        for at in 7..100 {
+            record.sent(1, "b", at).unwrap();
+            assert_eq!(bytes(), once);
+        }
+        for at in 100..200 {
+            record.refused(1).unwrap();
+            assert_eq!(bytes(), before);
+            record.sent(1, "b", at).unwrap();
+            assert_eq!(bytes(), once + 2, "a time of three digits");
+        }
+        record.sent(1, "b", 200).unwrap();
+        drop(record);
+        let (_, earlier) = SendRecord::open(&path, "r").unwrap();
+        assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 199)));
     }
 
     #[test]
