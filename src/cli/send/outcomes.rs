@@ -22,6 +22,17 @@ struct PushNow {
     error: Option<String>,
 }
 
+/// What follows when pushes were asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// They are asked for again.
+    Ask,
+    /// The same: nobody answers just now, for this.
+    Lost(String),
+    /// Nobody is asked any more.
+    End,
+}
+
 /// What became of some pushes.
 #[derive(Default)]
 pub(super) struct PushOutcomes {
@@ -51,8 +62,19 @@ impl PushOutcomes {
             let is_stop = heard.is_ok_and(|signal| signal != Signal::User1);
             is_stop || moment::since(begun) >= within
         };
-        let mut pause = ASK_FIRST;
-        while outcomes.ask(client, || is_over(Duration::ZERO)) && !outcomes.open.is_empty() {
+        let (mut pause, mut is_told) = (ASK_FIRST, false);
+        while !outcomes.open.is_empty() {
+            match outcomes.ask(client, || is_over(Duration::ZERO)) {
+                Next::Ask => {}
+                Next::Lost(why) => {
+                    // Each time it may be another one: a daemon that restarts has several.
+                    if !is_told {
+                        report(format_args!("{why}; what becomes of them is asked again"));
+                    }
+                    is_told = true;
+                }
+                Next::End => break,
+            }
             if is_over(pause) {
                 break;
             }
@@ -61,31 +83,29 @@ impl PushOutcomes {
         outcomes
     }
 
-    /// Asks for each that is open; false if there is nobody to ask, or it is to end.
-    fn ask(&mut self, client: &ApiClient, is_over: impl Fn() -> bool) -> bool {
+    /// Asks for each that is open.
+    fn ask(&mut self, client: &ApiClient, is_over: impl Fn() -> bool) -> Next {
         let mut ids = std::mem::take(&mut self.open).into_iter();
         while let Some(id) = ids.next() {
-            let asked = client.get(&format!("/push/{id}"));
-            let goes_on = self.take(id, asked) && (ids.len() == 0 || !is_over());
-            if !goes_on {
+            let next = match client.get(&format!("/push/{id}")) {
+                Ok(answer) if self.take(id, &answer) => Next::Ask,
+                Ok(_) => Next::End,
+                Err(NoApiAnswer { text, .. }) => {
+                    self.open.push(id);
+                    Next::Lost(text)
+                }
+            };
+            let is_over = ids.len() > 0 && is_over();
+            if is_over || next != Next::Ask {
                 self.open.extend(ids);
-                return false;
+                return if is_over { Next::End } else { next };
             }
         }
-        true
+        Next::Ask
     }
 
     /// Takes an answer about a push; false if no other is to be expected.
-    fn take(&mut self, id: u64, asked: Result<ApiAnswer, NoApiAnswer>) -> bool {
-        let answer = match asked {
-            Ok(answer) => answer,
-            Err(error) => {
-                let text = error.text;
-                report(format_args!("what becomes of them is not known: {text}"));
-                self.open.push(id);
-                return false;
-            }
-        };
+    fn take(&mut self, id: u64, answer: &ApiAnswer) -> bool {
         match (
             answer.status,
             serde_json::from_slice::<PushNow>(&answer.body),
