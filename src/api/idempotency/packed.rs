@@ -29,14 +29,14 @@ const NAMES: [&[u8]; 3] = [b"{\"index\":", b",\"first_id\":", b",\"count\":"];
 
 /// Entries that go on from one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
+struct EntryRun {
     index: u64,
     first_id: u64,
     count: u64,
     entries: u64,
 }
 
-impl Run {
+impl EntryRun {
     /// The numbers of that entry of it; none beyond what numbers there are.
     fn entry(&self, at: u64) -> Option<[u64; 3]> {
         let first_id = self.first_id.checked_add(self.count.checked_mul(at)?)?;
@@ -68,13 +68,13 @@ fn pack(answer: &[u8]) -> Option<Vec<u8>> {
     }
     let list = answer.windows(LIST.len()).position(|part| part == LIST)?;
     let (before, mut rest) = answer.split_at_checked(list.checked_add(LIST.len())?)?;
-    let mut runs: Vec<Run> = Vec::new();
+    let mut runs: Vec<EntryRun> = Vec::new();
     while let Some(([index, first_id, count], behind)) = entry(rest, !runs.is_empty()) {
         match runs.last_mut() {
             Some(run) if run.entry(run.entries) == Some([index, first_id, count]) => {
                 run.entries += 1;
             }
-            _ => runs.push(Run {
+            _ => runs.push(EntryRun {
                 index,
                 first_id,
                 count,
@@ -105,7 +105,7 @@ fn unpack(bytes: &[u8]) -> Option<Vec<u8>> {
     for _ in 0..number(&mut rest)? {
         let mut next = || number(&mut rest);
         let [index, first_id, count, entries] = [next()?, next()?, next()?, next()?];
-        let run = Run {
+        let run = EntryRun {
             index,
             first_id,
             count,

@@ -24,13 +24,13 @@ struct PushNow {
 
 /// What follows when pushes were asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+enum Asking {
     /// They are asked for again.
-    Ask,
+    Again,
     /// The same: nobody answers just now, for this.
     Lost(String),
     /// Nobody is asked any more.
-    End,
+    Over,
 }
 
 /// What became of some pushes.
@@ -65,15 +65,15 @@ impl PushOutcomes {
         let (mut pause, mut is_told) = (ASK_FIRST, false);
         while !outcomes.open.is_empty() {
             match outcomes.ask(client, || is_over(Duration::ZERO)) {
-                Next::Ask => {}
-                Next::Lost(why) => {
+                Asking::Again => {}
+                Asking::Lost(why) => {
                     // Each time it may be another one: a daemon that restarts has several.
                     if !is_told {
                         report(format_args!("{why}; what becomes of them is asked again"));
                     }
                     is_told = true;
                 }
-                Next::End => break,
+                Asking::Over => break,
             }
             if is_over(pause) {
                 break;
@@ -84,24 +84,24 @@ impl PushOutcomes {
     }
 
     /// Asks for each that is open.
-    fn ask(&mut self, client: &ApiClient, is_over: impl Fn() -> bool) -> Next {
+    fn ask(&mut self, client: &ApiClient, is_over: impl Fn() -> bool) -> Asking {
         let mut ids = std::mem::take(&mut self.open).into_iter();
         while let Some(id) = ids.next() {
             let next = match client.get(&format!("/push/{id}")) {
-                Ok(answer) if self.take(id, &answer) => Next::Ask,
-                Ok(_) => Next::End,
+                Ok(answer) if self.take(id, &answer) => Asking::Again,
+                Ok(_) => Asking::Over,
                 Err(NoApiAnswer { text, .. }) => {
                     self.open.push(id);
-                    Next::Lost(text)
+                    Asking::Lost(text)
                 }
             };
             let is_over = ids.len() > 0 && is_over();
-            if is_over || next != Next::Ask {
+            if is_over || next != Asking::Again {
                 self.open.extend(ids);
-                return if is_over { Next::End } else { next };
+                return if is_over { Asking::Over } else { next };
             }
         }
-        Next::Ask
+        Asking::Again
     }
 
     /// Takes an answer about a push; false if no other is to be expected.
