@@ -11,7 +11,7 @@ use crate::push;
 /// Notes what an attempt says of the provider.
 pub(super) fn note(lane: &Lane, outcome: &Outcome, now: Moment) {
     let why: &dyn Fn() -> Arc<str> = match outcome {
-        Outcome::NotSent => return,
+        Outcome::NotSent | Outcome::Forgotten(_) => return,
         Outcome::Answered(answer) => {
             lane.outage().answered();
             if !is_out_of_order(answer) {

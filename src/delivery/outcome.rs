@@ -18,6 +18,16 @@ pub enum Outcome {
     NotProcessed(Cow<'static, str>),
     /// It was sent, and no answer came: the provider may or may not have it. The text says why.
     Unknown(Cow<'static, str>),
+    /// A fault of ours has lost what came of it: as [`Outcome::Unknown`], but it says nothing of
+    /// the provider.
+    Forgotten(&'static str),
+}
+
+impl Outcome {
+    /// Whether the provider may have the push, as far as anybody knows.
+    pub fn may_be_there(&self) -> bool {
+        matches!(self, Self::Unknown(_) | Self::Forgotten(_))
+    }
 }
 
 /// The final word on a push. There is exactly one for each push that was accepted.

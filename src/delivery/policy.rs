@@ -87,6 +87,7 @@ pub fn decide(
             push.setback = Some(Setback::Refused);
             again(push, limits, now, wait, give_up)
         }
+        Outcome::Forgotten(why) => decide(push, Outcome::Unknown(why.into()), limits, now, random),
         Outcome::Unknown(why) => {
             push.attempts = push.attempts.saturating_add(1);
             push.refusals = 0;

@@ -379,7 +379,7 @@ fn is_well(outcome: &Outcome) -> Option<bool> {
     match outcome {
         Outcome::Answered(answer) => Some(!matches!(answer.verdict, Verdict::Retry(_))),
         Outcome::NotProcessed(_) | Outcome::Unknown(_) => Some(false),
-        Outcome::NotSent => None,
+        Outcome::NotSent | Outcome::Forgotten(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ impl<T: Transport> Desk<T> {
         unanswered.extend(self.trays.ended.extract_if(.., |ended| !is_answered(ended)));
         for ended in unanswered {
             let mut push = ended.push;
-            push.maybe_sent |= matches!(ended.outcome, Outcome::Unknown(_));
+            push.maybe_sent |= ended.outcome.may_be_there();
             self.trays.again.push(push);
         }
         while let Some(push) = self.trays.again.last() {

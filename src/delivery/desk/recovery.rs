@@ -22,12 +22,18 @@ impl<T: Transport> Desk<T> {
         let why = "a connection thread panicked";
         self.sharing.forget_present();
         for mut link in self.links.take() {
+            let before = self.trays.ended.len();
             link.abandon(why, now, &mut self.trays.ended);
+            for it in self.trays.ended.iter_mut().skip(before) {
+                if matches!(it.outcome, Outcome::Unknown(_)) {
+                    it.outcome = Outcome::Forgotten(why);
+                }
+            }
         }
         let lost = self.trays.take_lost();
         self.trays.ended.extend(lost.map(|push| Ended {
             push,
-            outcome: Outcome::Unknown(why.into()),
+            outcome: Outcome::Forgotten(why),
             // Nobody knows any more.
             sent: now.monotonic,
             generation: self.following.generation,

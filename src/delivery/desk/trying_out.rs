@@ -208,12 +208,13 @@ impl<T: Transport> Desk<T> {
             Outcome::Unknown(why) | Outcome::NotProcessed(why) => {
                 self.learnt_nothing_of(generation, why, now);
             }
+            Outcome::Forgotten(why) => self.learnt_nothing_of(generation, why, now),
             Outcome::NotSent => {
                 self.learnt_nothing_of(generation, "the connection ended", now);
                 return Ok(ended);
             }
         }
-        let maybe_sent = matches!(ended.outcome, Outcome::Unknown(_));
+        let maybe_sent = ended.outcome.may_be_there();
         if maybe_sent && !self.settler.resends_unknown() {
             return Ok(ended);
         }

@@ -34,13 +34,14 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// How the attempt has ended, and after what time; `None` if none was made.
+    /// How the attempt has ended, and after what time; `None` if none was made, or
+    /// nobody knows.
     pub fn attempt(&self, now: Moment) -> Option<(AttemptEnd, Duration)> {
         let end = match &self.outcome {
             Outcome::Answered(answer) => AttemptEnd::Status(answer.status),
             Outcome::NotProcessed(_) => AttemptEnd::Refused,
             Outcome::Unknown(_) => AttemptEnd::Unanswered,
-            Outcome::NotSent => return None,
+            Outcome::NotSent | Outcome::Forgotten(_) => return None,
         };
         Some((end, now.monotonic.saturating_duration_since(self.sent)))
     }

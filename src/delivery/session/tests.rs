@@ -150,7 +150,7 @@ fn kind(outcome: &Outcome) -> String {
         Outcome::Answered(answer) => format!("{} {}", answer.status, answer.reason),
         Outcome::NotSent => "not sent".to_owned(),
         Outcome::NotProcessed(_) => "not processed".to_owned(),
-        Outcome::Unknown(_) => "unknown".to_owned(),
+        Outcome::Unknown(_) | Outcome::Forgotten(_) => "unknown".to_owned(),
     }
 }
 

@@ -137,3 +137,19 @@ fn the_wait_for_a_window_ends_with_a_panic_and_with_the_thread() {
         assert_eq!(scene.lane.stats().stalled_for(), secs * SECOND);
     }
 }
+
+/// It is ours: the provider was never asked.
+#[test]
+fn a_panic_says_nothing_of_the_provider() {
+    let mut scene = Scene::new();
+    scene.manners = |_, _| Manners::IsSilent;
+    scene.enqueue(1, 3);
+    scene.pass(SECOND);
+    scene.desk.recover("a fault on purpose", scene.now);
+    scene.pass(Duration::from_millis(1));
+    assert_eq!(scene.lane.room().outstanding(), 3);
+    assert!(!scene.lane.takes_nothing());
+    scene.manners = |_, _| Manners::Answers;
+    scene.pass(60 * SECOND);
+    assert_eq!(scene.settled.len(), 3);
+}
