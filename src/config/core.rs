@@ -16,7 +16,7 @@ use super::key::Migration::ByDefault;
 use super::keys::{
     BULK_FROM_MAX, GAURUN, HOSTS_MAX, MAX_AGE_MAX, MAX_BODY_BYTES_MAX, MAX_BODY_BYTES_MIN,
     MAX_CONNECTIONS_MAX, NOTIFICATION_MAX_MAX, PROBE_INTERVAL_MAX, PROVIDER_CONNECTIONS_MAX,
-    PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX,
+    PUSHER_MAX_MAX, QUEUES_MAX, SHUTDOWN_TIMEOUT_MAX, WORKERS_MAX, WORKERS_USUAL,
 };
 use super::provider_url::is_host_name;
 use super::section::{Surroundings, section};
@@ -100,10 +100,11 @@ section! {
     shown Some(core.socket_access.group.value());
     /// Connection threads per lane at most.
     pub workers: NonZeroUsize { Some(take_workers(keys, document, surroundings)) } = Key::optional(
-        ("one per CPU", 4),
+        ("16, or one per CPU if there are more", 4),
         (1, WORKERS_MAX),
         "threads",
-        "Connection threads for each lane at most; every one keeps many pushes in flight",
+        "Connection threads for each lane at most; every one keeps many pushes in flight, and more \
+         than one per CPU begin only while answers are slow",
     )
     .unlike_gaurun(
         "any number; shared by both platforms",
@@ -341,7 +342,7 @@ fn take_workers(
             most
         }
         Some(workers) => workers,
-        None => written.unwrap_or(surroundings.environment.cpus),
+        None => written.unwrap_or(surroundings.environment.cpus.max(count(WORKERS_USUAL))),
     }
 }
 

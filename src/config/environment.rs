@@ -26,7 +26,7 @@ pub struct Environment {
     pub pasted: Vec<(&'static str, &'static str)>,
     /// Whether there is something of that name.
     pub is_there: fn(&Path) -> bool,
-    /// CPUs that the process may use: the default of `core.workers`.
+    /// CPUs that the process may use: the default of `core.workers`, if they are many.
     pub cpus: NonZeroUsize,
 }
 

@@ -3,6 +3,11 @@
 /// Threads per lane at most. Each holds a connection with up to 1000 pushes in flight, and
 /// providers look askance at more connections than that from one host.
 pub(super) const WORKERS_MAX: u64 = 256;
+
+/// Default of `core.workers`, where there are no more CPUs: so many connections of 100 streams each
+/// carry what a project may send, 100 ms from Google.
+pub(super) const WORKERS_USUAL: u64 = 16;
+
 /// Connection threads of all lanes at most: as many as 256 lanes have of which each has the most.
 pub(super) const PROVIDER_CONNECTIONS_MAX: u64 = 65_536;
 /// Pushes per lane at most: a hundred bytes each is the memory of a large host.

@@ -80,7 +80,7 @@ fn credentials_alone_are_a_configuration() {
             allow_unauthenticated: false,
             hosts: Vec::new(),
             bind: Bind::Tcp(SocketAddr::from(([127, 0, 0, 1], 1056))),
-            workers: NonZeroUsize::new(6).unwrap(),
+            workers: NonZeroUsize::new(16).unwrap(),
             provider_connections: None,
             queues: NonZeroUsize::new(1_000_000).unwrap(),
             scheduled_queues: NonZeroUsize::new(10_000).unwrap(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::routes::{self, SharedRoots};
@@ -114,6 +115,7 @@ pub(super) fn provider_connections(core: &config::Core) -> usize {
 fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>, directory: &StateDirectory) -> Sizing {
     Sizing {
         workers: core.workers.get(),
+        eager: thread::available_parallelism().map_or(1, NonZeroUsize::get),
         limit: Arc::clone(lanes.limit()),
         pool: Arc::clone(&directory.pool),
         capacity: core.queues.get(),

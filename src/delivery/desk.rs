@@ -560,6 +560,7 @@ impl<T: Transport> Desk<T> {
                 Next::Round
             };
         }
+        self.note_full(room, now);
         if self.lane.leave(self.seat, state, connection) {
             self.may_dial = true;
             return Next::Round;

@@ -63,6 +63,7 @@ pub(crate) fn idle_lane(
         limit: Arc::default(),
         pool: Arc::default(),
         workers: 0,
+        eager: 0,
         capacity,
         scheduled: capacity,
         streams: None,

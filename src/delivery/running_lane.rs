@@ -29,6 +29,8 @@ const THREADS_END_WITHIN: Duration = Duration::from_secs(2);
 pub struct Sizing {
     /// Its connection threads at most.
     pub workers: usize,
+    /// Of these, those that connect as soon as streams are lacking, however fast answers come.
+    pub eager: usize,
     /// What bounds those of all lanes together.
     pub limit: Arc<ConnectionLimit>,
     /// The connections that it and others of its key hand each other.
@@ -73,6 +75,7 @@ impl RunningLane {
         register: &Arc<Register>,
     ) -> Arc<Self> {
         let lane = Lane::counting(id, sizing.capacity, sizing.workers, stats);
+        lane.crew().set_eager(sizing.eager);
         lane.room().scheduled().set_capacity(sizing.scheduled);
         sizing.limit.join(&lane);
         if let Some(streams) = sizing.streams {

@@ -42,6 +42,8 @@ pub struct Settler {
     reported: Option<Instant>,
     /// Pushes whose bytes are about to leave, which is not noted yet.
     handed: Vec<PushId>,
+    /// After what time a push is answered, on the average of the last ones.
+    answered_after: Duration,
     /// Called before each settlement, to panic in.
     #[cfg(test)]
     pub(super) trap: fn(&Push),
@@ -56,6 +58,9 @@ struct RetriesToTell {
     wait: Duration,
 }
 
+/// Answers of whose times the average is, about.
+const AVERAGED: u32 = 16;
+
 impl Settler {
     /// A settler for one thread; `seed` makes its jitter differ from the others'.
     pub fn new(lane: Arc<Lane>, logs: Logs, limits: Limits, seed: u64) -> Self {
@@ -68,6 +73,7 @@ impl Settler {
             retries: BTreeMap::new(),
             reported: None,
             handed: Vec::new(),
+            answered_after: Duration::ZERO,
             #[cfg(test)]
             trap: |_| {},
         }
@@ -95,6 +101,11 @@ impl Settler {
     /// A random number, uniform over `u64`.
     pub fn random(&mut self) -> u64 {
         self.random.draw()
+    }
+
+    /// After what time a push is answered, on the average of the last ones.
+    pub fn answered_after(&self) -> Duration {
+        self.answered_after
     }
 
     /// Whether a push is sent again that the provider may have.
@@ -167,6 +178,8 @@ impl Settler {
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
         if let Some((end, took)) = attempt {
+            let earlier = self.answered_after.saturating_mul(AVERAGED - 1);
+            self.answered_after = earlier.saturating_add(took) / AVERAGED;
             let is_again = !matches!(decision, Decision::Settle(_));
             self.sinks.counted.tried(end, took, is_again);
         }

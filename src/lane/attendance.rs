@@ -97,6 +97,14 @@ impl Attendance {
         self.seats.iter().filter(is_present).count()
     }
 
+    /// Threads that have a connection, or are to.
+    pub fn connected(&self) -> usize {
+        fence(Ordering::SeqCst);
+        let without = [SeatState::Cold as u8, SeatState::Absent as u8];
+        let is_connected = |seat: &&AtomicU8| !without.contains(&seat.load(Ordering::SeqCst));
+        self.seats.iter().filter(is_connected).count()
+    }
+
     /// Thread `seat` runs and will look at the queue before it waits. True if it is entitled to
     /// connect for what it finds: it was called, or had not been waiting for a call. One that
     /// woke by itself leaves a new connection to [`Attendance::call`], which knows of better.

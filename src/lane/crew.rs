@@ -2,7 +2,7 @@
 //! and which of them may connect.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ pub struct Crew {
     idle: Mutex<Idle>,
     inquiries: Inquiries,
     dial: Mutex<Dial>,
+    /// Connections that are opened as soon as streams are lacking; all, if not bounded.
+    eager: OnceLock<usize>,
+    /// Whether another one would take what those that are open do not.
+    waits_for_answers: AtomicBool,
     /// Wakes who reads the credential files again.
     reader: OnceLock<Wake>,
 }
@@ -47,6 +51,10 @@ struct Idle {
 /// Our limit: how long an idle lane keeps its last thread from lanes that have one and want more:
 /// who sends now and then need not connect each time because others have a campaign.
 const IDLE_KEPT: Duration = Duration::from_secs(60);
+
+/// Our limit: a connection that carries so many pushes a second is busy with the processor; another
+/// one would not take more. It is more than Google lets a project send.
+const CARRIED_PER_SECOND: u32 = 10_000;
 
 /// The thread has its place.
 const STAYS: u8 = 0;
@@ -67,8 +75,34 @@ impl Crew {
             idle: Mutex::default(),
             inquiries: Inquiries::new(threads),
             dial: Mutex::default(),
+            eager: OnceLock::new(),
+            waits_for_answers: AtomicBool::new(false),
             reader: OnceLock::new(),
         }
+    }
+
+    /// Bounds the connections that are opened as soon as streams are lacking: more are while the
+    /// lane [waits for answers](Self::note_full). The first bound stays.
+    pub fn set_eager(&self, connections: usize) {
+        let _already_bounded = self.eager.set(connections).is_err();
+    }
+
+    /// Notes of a connection whose streams are all in use, how many these are and after what time
+    /// they come free, on the average: whether the lane waits for answers, and not for a processor.
+    pub fn note_full(&self, streams: usize, answered_after: Duration) {
+        let carried_in = answered_after.saturating_mul(CARRIED_PER_SECOND);
+        let waits = carried_in > Duration::from_secs(streams as u64);
+        if waits != self.waits_for_answers.load(Ordering::Relaxed) {
+            self.waits_for_answers.store(waits, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another connection may be opened, and is worth it.
+    fn may_connect(&self) -> bool {
+        let is_worth_it = self.eager.get().is_none_or(|eager| {
+            self.waits_for_answers.load(Ordering::Relaxed) || self.attendance.connected() < *eager
+        });
+        is_worth_it && self.dial().is_free()
     }
 
     /// When the next connection may be opened.
@@ -243,8 +277,7 @@ impl Crew {
 
     /// Passes work on from a thread that is about to wait: true if it is for that one.
     pub(super) fn pass_on(&self, from: Option<usize>, is_urgent: bool) -> bool {
-        let may_connect = || self.dial().is_free();
-        match self.attendance.call(is_urgent, may_connect) {
+        match self.attendance.call(is_urgent, || self.may_connect()) {
             Some(Call::Wake(seat)) if Some(seat) == from => true,
             called => {
                 called.map(|called| self.rouse(called));
@@ -289,7 +322,7 @@ impl Crew {
                 if has_place && self.start.get().is_some_and(|start| start(seat)) {
                     return true;
                 }
-                let instead = self.attendance.stay_away(seat, || self.dial().is_free());
+                let instead = self.attendance.stay_away(seat, || self.may_connect());
                 if has_place {
                     self.has_ended(seat, false);
                 }
@@ -344,6 +377,34 @@ mod tests {
         crew.attendance.leave(0, SeatState::Cold);
         assert!(crew.pass_on(Some(0), false), "nobody else can");
         assert_eq!(*lock(&woken), [1]);
+    }
+
+    #[test]
+    fn more_than_are_eager_connect_only_while_answers_take_long() {
+        let (crew, woken) = crew(3);
+        crew.set_eager(1);
+        let cold = || [1, 2].map(|seat| crew.attendance.leave(seat, SeatState::Cold));
+        cold();
+        crew.call(false);
+        assert!(lock(&woken).is_empty(), "one is connected, and busy");
+        // Of 100 streams, each of which is free again after that time.
+        crew.note_full(100, Duration::from_millis(10));
+        crew.call(false);
+        assert!(lock(&woken).is_empty(), "it takes ten thousand a second");
+        crew.note_full(100, Duration::from_millis(11));
+        crew.call(false);
+        assert_eq!(*lock(&woken), [1]);
+        cold();
+        crew.note_full(1000, Duration::from_millis(11));
+        crew.call(false);
+        assert_eq!(*lock(&woken), [1], "more streams need no other connection");
+        crew.attendance.leave(0, SeatState::Cold);
+        crew.call(false);
+        assert_eq!(
+            *lock(&woken),
+            [1, 0],
+            "the first is opened however fast answers come"
+        );
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn what_is_in_force_can_be_read_as_json_and_holds_no_secret() {
     let (config, _) = parse(&format!("{PEM}{ANDROID}[core]\nport = 0\n")).unwrap();
     let json = config.effective_json();
     assert_eq!(json["core"]["port"], 0);
-    assert_eq!(json["core"]["workers"], 6);
+    assert_eq!(json["core"]["workers"], 16);
     assert_eq!(json["core"]["pid"], serde_json::Value::Null);
     assert_eq!(json["ios"]["pem_key_passphrase"], "(not shown)");
     assert_eq!(json["android"]["service_account_path"], "account.json");
@@ -95,7 +95,7 @@ fn what_needs_a_restart_stays_and_is_named_each_time() {
         told,
         [
             "needs a restart: core.port = 2000 (still 1056)",
-            "needs a restart: core.workers = 3 (still 6)",
+            "needs a restart: core.workers = 3 (still 16)",
             "needs a restart: core.pid = \"/run/p\" (still \"\")",
             "needs a restart: core.control_socket = \"/run/c\" (still \"\")",
         ]

@@ -1,6 +1,7 @@
 //! How a connection thread comes by its next connection.
 
 use std::fmt::Display;
+use std::time::Instant;
 
 use super::super::link::{Begun, Link, REPLACED};
 use super::super::transport::Transport;
@@ -10,6 +11,19 @@ use crate::moment::Moment;
 use crate::push;
 
 impl<T: Transport> Desk<T> {
+    /// Notes whether another connection would help, if the present one has no room for bulk.
+    pub(super) fn note_full(&self, room: Option<(usize, usize)>, now: Instant) {
+        if !matches!(room, Some((_, 0))) {
+            return;
+        }
+        // What the first streams show is how long it takes to begin.
+        let present = self.links.present.as_ref();
+        if let Some(link) = present.filter(|link| link.has_shown_itself(now)) {
+            let answered_after = self.settler.answered_after();
+            self.lane.crew().note_full(link.in_flight(), answered_after);
+        }
+    }
+
     /// Whether to open a connection now: there is work for one and the lane permits.
     pub(super) fn wants_connection(&mut self, now: Moment) -> bool {
         self.timers.stop(Timer::Connect);

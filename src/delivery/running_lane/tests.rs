@@ -35,6 +35,7 @@ fn way() -> (Route, CredentialFiles) {
 fn lanes(name: &str, many: u16) -> Vec<Arc<RunningLane>> {
     let sizing = Sizing {
         workers: 4,
+        eager: 4,
         limit: Arc::default(),
         pool: Arc::default(),
         capacity: 1000,
