@@ -260,6 +260,7 @@ impl Daemon {
                  this process dies"
             );
             self.number(service, PushId(0))?;
+            feed_opening::pause(&self.directory)?;
             self.backlog.ready();
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! The feed, opened beside the journal as the configuration says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::state_directory::StateDirectory;
 use super::{StartError, StartErrorKind};
 use crate::config::{self, Config};
 use crate::feed::{Feed, FeedSettings};
-use crate::journal::{DiskFiles, Files};
+use crate::journal::{DiskFiles, Files, Journal};
 use crate::moment::{self, Moment};
 use crate::named::{Finding, Found};
 use crate::net::tls::SystemRoots;
@@ -32,16 +32,9 @@ pub(super) fn open(
     let started = moment::now();
     let dir = state.path.as_deref().unwrap_or(&journal.dir).join(FEED_DIR);
     let files: Arc<dyn Files> = Arc::new(DiskFiles);
-    let [a, b, c, d, ..] = numbering::random()?.to_le_bytes();
-    let epoch = u32::from_le_bytes([a, b, c, d]);
+    let epoch = epoch()?;
     let Some(feedback) = &config.feedback else {
-        if let Err(error) = Feed::pause(&files, &dir, epoch, Moment::now()) {
-            let dir = dir.display();
-            ::log::warn!(
-                "feed {dir}: {error}; that there is none for now cannot be said there, and what \
-                 is settled meanwhile will be missing without a word"
-            );
-        }
+        say_paused(&files, &dir, epoch);
         return Ok(None);
     };
     let settings = FeedSettings {
@@ -69,6 +62,37 @@ pub(super) fn open(
         ::log::error!("feed: {trouble}");
     }
     Ok(Some((Arc::new(feed), settings.dir)))
+}
+
+/// Says in the feed that a journal has left in the state directory, if there is one, that how
+/// pushes end is not told for a while, since there is no journal.
+pub(super) fn pause(state: &StateDirectory) -> Result<(), StartError> {
+    let has_feed = |dir: &&Path| dir.join(FEED_DIR).is_dir();
+    let Some(dir) = state.path.as_deref().filter(has_feed) else {
+        return Ok(());
+    };
+    let files: Arc<dyn Files> = Arc::new(DiskFiles);
+    // Another daemon that has it tells there of its own pushes.
+    if let Ok(_lock) = Journal::take_over(&*files, dir) {
+        say_paused(&files, &dir.join(FEED_DIR), epoch()?);
+    }
+    Ok(())
+}
+
+fn say_paused(files: &Arc<dyn Files>, dir: &Path, epoch: u32) {
+    if let Err(error) = Feed::pause(files, dir, epoch, Moment::now()) {
+        let dir = dir.display();
+        ::log::warn!(
+            "feed {dir}: {error}; that there is none for now cannot be said there, and what is \
+             settled meanwhile will be missing without a word"
+        );
+    }
+}
+
+/// What marks the cursors of streams that are new.
+fn epoch() -> Result<u32, StartError> {
+    let [a, b, c, d, ..] = numbering::random()?.to_le_bytes();
+    Ok(u32::from_le_bytes([a, b, c, d]))
 }
 
 /// Where the configuration has records posted to, if anywhere.

@@ -378,3 +378,39 @@ fn the_batch_of_the_readme_deletes_what_the_feed_calls_dead_whatever_is_in_a_tok
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(printed, format!("{left}{next}\n"));
 }
+
+#[test]
+fn what_ends_without_a_journal_is_a_gap_where_the_state_directory_has_the_feed() {
+    let simulated = Simulated::start();
+    let site = Site::simulated(&simulated.simulator);
+    let daemon = site.start();
+    push(&daemon, &[(1, &hex_token(1), "first")]);
+    records(&daemon, "/settlements", 1);
+    assert_eq!(daemon.terminate(), 0);
+    let site = site.without_journal();
+    let mut command = site.command(&[]);
+    command.env("STATE_DIRECTORY", site.path("journal"));
+    let daemon = Daemon::start(command, &site.path("operator.log"));
+    push(&daemon, &[(1, &hex_token(2), "second")]);
+    daemon.wait_idle();
+    assert_eq!(daemon.request("GET", "/settlements", b"").status, 404);
+    assert_eq!(daemon.terminate(), 0);
+    let site = site
+        .with_text("journal.sync", "group")
+        .with_path("journal.dir", "journal");
+    let daemon = site.start();
+    push(&daemon, &[(1, &hex_token(3), "third")]);
+    let all = records(&daemon, "/settlements", 3);
+    let told = all
+        .iter()
+        .map(|it| (&it["identifier"], &it["gap"], &it["records"]));
+    let (first, third, none) = (json!("first"), json!("third"), Value::Null);
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            (&first, &none, &none),
+            (&none, &json!(true), &none),
+            (&third, &none, &none),
+        ]
+    );
+}
