@@ -412,6 +412,21 @@ const CASES: &[Case] = &[
         },
     },
     Case {
+        what: "somebody removes the feed",
+        alert: &["SternaFeedbackLost"],
+        pages: || {
+            let simulated = Simulated::start();
+            let site = Site::simulated(&simulated.simulator).with_text("feedback.sync", "group");
+            let daemon = site.start();
+            while_pushed(&daemon, |number| {
+                if number == 3 {
+                    fs::remove_dir_all(site.path("journal/feed")).unwrap();
+                }
+                ios([hex_token(number)])
+            })
+        },
+    },
+    Case {
         what: "the disk under the journal is slow",
         alert: &["SternaJournalSlow"],
         pages: || {
