@@ -1,4 +1,5 @@
-//! The request that h2load repeats: the one that the daemon would make, byte for byte.
+//! The requests that h2load makes: as the daemon would make them, byte for byte, one after the other
+//! to the devices that it would. Its content alone is always the same: h2load knows one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,9 +20,13 @@ use super::workload::{device_token, notification};
 /// How long the token endpoint may take.
 const TOKEN_WITHIN: Duration = Duration::from_secs(30);
 
+/// Devices that are pushed to in turn: more than a table of HPACK has paths.
+const PATHS: u64 = 1_000;
+
 /// A request as h2load takes it.
 pub(crate) struct Baseline {
-    pub(crate) url: String,
+    /// A file with the URLs, each in a line.
+    pub(crate) urls: PathBuf,
     /// `name: value`
     pub(crate) fields: Vec<String>,
     /// A file with the content.
@@ -120,8 +125,15 @@ fn written(
             accepted.parcel.body()
         },
     )?;
+    let path = str::from_utf8(path)?;
+    let (first, urls) = (device_token(lane, 0), content.with_extension("urls"));
+    let lines = (0..PATHS).map(|nth| {
+        let path = path.replace(&first, &device_token(lane, nth));
+        format!("{url}{path}\n")
+    });
+    fs::write(&urls, lines.collect::<String>())?;
     Ok(Baseline {
-        url: format!("{url}{}", str::from_utf8(path)?),
+        urls,
         fields: fields.collect::<Result<_, Failure>>()?,
         content,
         streams,

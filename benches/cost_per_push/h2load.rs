@@ -45,11 +45,11 @@ fn run_once(baseline: &Baseline, requests: u32, connections: u32) -> Result<Dura
         .arg(format!("--clients={connections}"))
         .arg(format!("--max-concurrent-streams={}", baseline.streams))
         .arg(format!("--rps={UNLIMITED_RATE}"))
-        .arg(format!("--data={}", baseline.content.display()));
+        .arg(format!("--data={}", baseline.content.display()))
+        .arg(format!("--input-file={}", baseline.urls.display()));
     for field in &baseline.fields {
         command.arg(format!("--header={field}"));
     }
-    command.arg(&baseline.url);
     let before = usage::of_children()?;
     let output = command.stdin(Stdio::null()).output()?;
     let after = usage::of_children()?;
