@@ -29,15 +29,21 @@ pub(crate) struct Plan {
     pub(crate) rounds: u32,
     /// Rows whose names begin so; empty for all.
     pub(crate) rows: String,
+    /// The commit with whose daemon the rows are measured by turns, or its program.
+    pub(crate) against: Option<String>,
+    /// Whether the rows are printed as JSON, too.
+    pub(crate) json: bool,
 }
 
 impl Plan {
-    /// All rows, in less than two minutes on two cores.
+    /// All rows, in some minutes on two cores.
     fn of_bench() -> Self {
         Self {
             pushes: 100_000,
-            rounds: 3,
+            rounds: 5,
             rows: String::new(),
+            against: None,
+            json: false,
         }
     }
 
@@ -47,6 +53,8 @@ impl Plan {
             pushes: 250,
             rounds: 1,
             rows: String::new(),
+            against: Some(env!("CARGO_BIN_EXE_sterna").to_owned()),
+            json: true,
         }
     }
 }
@@ -75,6 +83,8 @@ impl Task {
                 "--pushes" => plan.pushes = number(&value()?)?,
                 "--rounds" => plan.rounds = number(&value()?)?,
                 "--rows" => plan.rows = value()?,
+                "--against" => plan.against = Some(value()?),
+                "--json" => plan.json = true,
                 "--simulate" => return Ok(Self::Simulate(PathBuf::from(value()?))),
                 "--list" => return Ok(Self::List),
                 "--skip" | "--test-threads" | "--format" | "--color" | "--logfile" => {

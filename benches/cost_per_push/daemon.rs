@@ -48,6 +48,17 @@ impl Daemon {
         platforms: &str,
         arguments: &[&str],
     ) -> Result<Self, Failure> {
+        let program = Path::new(env!("CARGO_BIN_EXE_sterna"));
+        Self::start_of(program, directory, platforms, arguments)
+    }
+
+    /// The same for another program.
+    pub(crate) fn start_of(
+        program: &Path,
+        directory: &Path,
+        platforms: &str,
+        arguments: &[&str],
+    ) -> Result<Self, Failure> {
         let config = directory.join("sterna.toml");
         let path = |name: &str| directory.join(name).display().to_string();
         let platforms = platforms.replace("[android]\n", "[android]\nrate = 0\n");
@@ -59,7 +70,7 @@ impl Daemon {
             path(OPERATOR),
         );
         fs::write(&config, text)?;
-        let child = Command::new(env!("CARGO_BIN_EXE_sterna"))
+        let child = Command::new(program)
             .arg("serve")
             .arg("-c")
             .arg(&config)

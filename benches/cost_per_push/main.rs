@@ -9,8 +9,8 @@
 //! to the API. Only CPU time of the daemon's process, user and system, is its cost; wall-clock
 //! time says little where all share the cores.
 //!
-//! h2load sends the same request to the same simulator right after each row, over as many
-//! connections and streams as the daemon used. What the daemon needs beyond h2load is what it
+//! h2load sends the same requests to the same simulator right after each row, over as many
+//! connections and streams as the daemon used; but for their contents, of which it knows one. What the daemon needs beyond h2load is what it
 //! does beyond h2load: it takes JSON by HTTP, makes a request of its own for each push, judges
 //! each answer, and logs two lines per push. The design is drawn for 2 × h2load in bulk; above
 //! 3.5 × something is wrong with it.
@@ -31,11 +31,15 @@
 //! cargo bench --profile dev --bench cost_per_push -- --rows memory
 //! ```
 //!
+//! `--against COMMIT` measures the rows of the first table by turns with the daemon of that commit,
+//! which is built for it, and `--json` prints them once more, a line of JSON each.
+//!
 //! `--rows scraping` shows what a push costs while somebody scrapes `/metrics`.
 //!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
 
+mod against;
 mod arguments;
 mod baseline;
 mod callers;
@@ -89,6 +93,12 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let rows = measure::run(plan, h2load)?;
     if !rows.is_empty() {
         report::table(&mut out, &rows)?;
+        if let Some(against) = &plan.against {
+            report::against(&mut out, against, &rows)?;
+        }
+        if plan.json {
+            report::json(&mut out, &rows)?;
+        }
     }
     let kept = keeping::run(plan)?;
     if !kept.is_empty() {

@@ -1,6 +1,7 @@
 //! The course of the measurement, and the check that nothing was lost.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use sterna::push::{LaneId, Provider};
 
 use super::Failure;
+use super::against;
 use super::arguments::Plan;
 use super::baseline::Baseline;
 use super::callers::Callers;
@@ -35,6 +37,8 @@ pub(crate) struct Sample {
 pub(crate) struct Row {
     pub(crate) shape: Shape,
     pub(crate) samples: Vec<Sample>,
+    /// Those of the daemon that it is measured against, each after the one of the same round.
+    pub(crate) against: Vec<Sample>,
 }
 
 /// The processes, and how far we are.
@@ -50,6 +54,14 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     let directory = tempfile::tempdir()?;
     let directory = directory.path();
     let mut stage = Stage::start(directory)?;
+    let other = directory.join("against");
+    let mut other = match &plan.against {
+        Some(named) => {
+            fs::create_dir(&other)?;
+            Some(Stage::of(&against::program(named)?, &other)?)
+        }
+        None => None,
+    };
     let baselines = if with_h2load {
         baselines(&stage.simulator, directory)?
     } else {
@@ -59,9 +71,13 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     for shape in SHAPES {
         if shape.to_string().starts_with(&plan.rows) {
             stage.warm_up(shape, plan)?;
+            if let Some(other) = &mut other {
+                other.warm_up(shape, plan)?;
+            }
             rows.push(Row {
                 shape,
                 samples: Vec::new(),
+                against: Vec::new(),
             });
         }
     }
@@ -75,9 +91,15 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
                 sample.h2load = Some(h2load::run(baseline, requests, connections)?);
             }
             row.samples.push(sample);
+            if let Some(other) = &mut other {
+                row.against.push(other.push(row.shape, plan.pushes)?);
+            }
         }
     }
     stage.stop()?;
+    if let Some(other) = other {
+        other.stop()?;
+    }
     Ok(rows)
 }
 
@@ -94,8 +116,13 @@ fn baselines(simulator: &Simulator, directory: &Path) -> Result<Vec<(LaneId, Bas
 impl Stage {
     /// Starts them, with their files in that directory.
     pub(crate) fn start(directory: &Path) -> Result<Self, Failure> {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_sterna")), directory)
+    }
+
+    /// The same with another daemon's program.
+    fn of(program: &Path, directory: &Path) -> Result<Self, Failure> {
         let simulator = Simulator::start(&directory.join("simulator"))?;
-        let daemon = Daemon::start(directory, &simulator.site.config, &[])?;
+        let daemon = Daemon::start_of(program, directory, &simulator.site.config, &[])?;
         Ok(Self {
             daemon,
             simulator,

@@ -66,6 +66,57 @@ pub(crate) fn table(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     writeln!(out, "\nnothing lost, nothing doubled, nothing failed")
 }
 
+/// Prints what the rows cost beside the daemon that they were measured against, by turns.
+pub(crate) fn against(out: &mut impl Write, named: &str, rows: &[Row]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:27} {:>10} {:>10} {:>8} {:>17}\nagainst {named}",
+        "daemon, µs/push", "this", "that", "ratio", "least and most"
+    )?;
+    for row in rows {
+        let cost = |sample: &Sample| per_push(sample.daemon.cpu, sample);
+        let this = median(row.samples.iter().map(cost).collect());
+        let that = median(row.against.iter().map(cost).collect());
+        let turns = row.samples.iter().zip(&row.against);
+        let mut ratios: Vec<f64> = turns.map(|(this, that)| cost(this) / cost(that)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let end = |at: Option<&f64>| at.copied().unwrap_or(f64::NAN);
+        let (least, most) = (end(ratios.first()), end(ratios.last()));
+        writeln!(
+            out,
+            "{:27} {this:>10.2} {that:>10.2} {:>8.3} {least:>8.3} {most:>8.3}",
+            row.shape.to_string(),
+            median(ratios),
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints each row as a line of JSON: times in microseconds, one figure for each round.
+pub(crate) fn json(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    writeln!(out)?;
+    for row in rows {
+        let each = |samples: &[Sample], figure: &dyn Fn(&Sample) -> f64| -> Vec<f64> {
+            samples.iter().map(figure).collect()
+        };
+        let cost = |sample: &Sample| per_push(sample.daemon.cpu, sample);
+        let line = serde_json::json!({
+            "row": row.shape.to_string(),
+            "pushes": row.samples.first().map(|sample| sample.pushes),
+            "daemon": each(&row.samples, &cost),
+            "against": each(&row.against, &cost),
+            "h2load": each(&row.samples, &|sample| sample.h2load.map_or(f64::NAN, micros)),
+            "simulator": each(&row.samples, &|sample| per_push(sample.simulator.cpu, sample)),
+            "pushes_per_second": each(&row.samples, &|sample| {
+                f64::from(sample.pushes) / sample.elapsed.as_secs_f64()
+            }),
+            "threads": by_thread(row),
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
 /// Prints what each `journal.sync` costs callers.
 pub(crate) fn kept(out: &mut impl Write, rows: &[Kept]) -> io::Result<()> {
     writeln!(
