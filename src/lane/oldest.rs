@@ -84,7 +84,7 @@ impl Waiting {
         }
     }
 
-    /// Drops dead ones that stand in front of those of that kind, [`KEPT`] of a row at most: a
+    /// Drops dead ones that stand in front of those of that kind, `KEPT` of a row at most: a
     /// campaign that has ended leaves a million. Whether none is left there.
     pub fn drop_some_dead(&mut self, kind: QueueKind) -> bool {
         let kind = self.kind(kind);
