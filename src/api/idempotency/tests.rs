@@ -145,6 +145,26 @@ fn what_is_kept_is_bounded_and_room_comes_back() {
     assert_eq!((keys.len(), keys.bytes), (1, cost("more", b"")));
 }
 
+/// As sterna-send(1) says.
+#[test]
+fn a_campaign_of_twenty_million_fits() {
+    let taken = (0..100).map(|at| {
+        let id = 2_248_445_554_128_u64 + at;
+        format!("{{\"index\":{at},\"first_id\":{id},\"count\":1}}")
+    });
+    let taken = taken.collect::<Vec<_>>().join(",");
+    let answer =
+        format!("{{\"message\":\"ok\",\"accepted\":[{taken}],\"rejected\":[],\"ignored\":[]}}\n");
+    let (mut keys, now) = (Keys::default(), start());
+    let key = "x".repeat(60);
+    assert_eq!(keys.ask(keyed(&key, "body"), now), Seen::New);
+    assert_eq!(keys.hold(keyed(&key, "body"), answer.as_bytes()), Ok(()));
+    keys.keep(keyed(&key, "body"), answer.as_bytes(), now);
+    assert!(keys.bytes <= BYTES_MAX / 200_000, "{}", keys.bytes);
+    let given = Seen::Answered(answer.into());
+    assert_eq!(keys.ask(keyed(&key, "body"), now), given);
+}
+
 #[test]
 fn all_that_was_kept_comes_back_after_a_restart() {
     let unix = Duration::from_secs(1_795_000_000);

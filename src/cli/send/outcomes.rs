@@ -95,10 +95,13 @@ impl PushOutcomes {
                     Asking::Lost(text)
                 }
             };
-            let is_over = ids.len() > 0 && is_over();
-            if is_over || next != Asking::Again {
+            let next = match next {
+                Asking::Again if ids.len() > 0 && is_over() => Asking::Over,
+                next => next,
+            };
+            if next != Asking::Again {
                 self.open.extend(ids);
-                return if is_over { Asking::Over } else { next };
+                return next;
             }
         }
         Asking::Again

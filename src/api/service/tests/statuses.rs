@@ -12,6 +12,7 @@ use crate::delivery::channel_manager::{NoNews, RequestFate};
 use crate::delivery::outcome::Settlement;
 use crate::feed::{Feed, FeedSettings};
 use crate::http1::Timeouts;
+use crate::http1::reply::Reply;
 use crate::journal::Files;
 use crate::journal::fixture::MemoryFiles;
 use crate::provider::AnswerHead;
@@ -324,4 +325,12 @@ fn the_document_is_shown_to_whoever_has_a_key() {
             status
         );
     }
+}
+
+#[test]
+fn who_finds_no_connection_free_is_counted_too() {
+    let service = site(Some(10), None).service;
+    service.had_no_place(&Reply::message(503, "all connections are busy"));
+    let counted: Vec<_> = service.stats.requests().collect();
+    assert_eq!(counted, [(("unread", 503), 1)]);
 }
