@@ -31,7 +31,7 @@ pub(crate) fn program(named: &str) -> Result<PathBuf, Failure> {
             .args(["worktree", "add", "--force", "--detach"])
             .args([tree.as_os_str(), commit.as_ref()]),
     )?;
-    let build = told_by(
+    let done = told_by(
         Command::new(env!("CARGO"))
             .args(["build", "--release", "--locked", "--bin", "sterna"])
             .env("CARGO_TARGET_DIR", &folder)
@@ -42,7 +42,7 @@ pub(crate) fn program(named: &str) -> Result<PathBuf, Failure> {
             .args(["worktree", "remove", "--force"])
             .arg(&tree),
     )?;
-    build.map(|_| built)
+    done.map(|_| built)
 }
 
 fn git(repository: &Path) -> Command {

@@ -10,10 +10,10 @@
 //! time says little where all share the cores.
 //!
 //! h2load sends the same requests to the same simulator right after each row, over as many
-//! connections and streams as the daemon used; but for their contents, of which it knows one. What the daemon needs beyond h2load is what it
-//! does beyond h2load: it takes JSON by HTTP, makes a request of its own for each push, judges
-//! each answer, and logs two lines per push. The design is drawn for 2 × h2load in bulk; above
-//! 3.5 × something is wrong with it.
+//! connections and streams as the daemon used; but for their contents, of which it knows one. What
+//! the daemon needs beyond h2load is what it does beyond h2load: it takes JSON by HTTP, makes a
+//! request of its own for each push, judges each answer, and logs two lines per push. The design is
+//! drawn for 2 × h2load in bulk; above 3.5 × something is wrong with it.
 //!
 //! For comparison, Gaurun 0.14.0 on two cores: 54-70 µs per APNs push in bulk, 97-111 µs one by
 //! one, where h2load needs 6.
