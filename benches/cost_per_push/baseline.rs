@@ -1,5 +1,5 @@
-//! The requests that h2load makes: as the daemon would make them, byte for byte, to one device after
-//! the other. Their content alone is always the same: h2load knows one.
+//! The requests that h2load makes: as the daemon would make them, byte for byte, to one device
+//! after the other. Their content alone is always the same: h2load knows one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
