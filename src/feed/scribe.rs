@@ -86,6 +86,7 @@ impl Scribe {
         // What comes now is read by nobody.
         inbox.end();
         if !is_well {
+            inbox.is_failing.store(true, Ordering::Relaxed);
             ::log::error!(
                 "feed: its thread has ended by an error of the program: what is settled from now \
                  on is missing in it; restart the daemon, and report this"

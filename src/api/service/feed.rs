@@ -82,7 +82,7 @@ impl Service {
 const UNUSABLE: &str = "there is none until the next start, since its directory could not be used; \
                         the operator log has why";
 
-const UNWRITTEN: &str = "records cannot be written, and wait in memory; the operator log has why";
+const UNWRITTEN: &str = "records cannot be written; the operator log has why";
 
 const NO_FEED: &str = "no feed is kept: journal.sync or feedback.sync is \"off\", or the operator \
                        log has why at the last start";
