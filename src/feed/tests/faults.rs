@@ -347,7 +347,7 @@ fn a_thread_that_has_ended_by_an_error_has_not_written_all() {
     add(1);
     let shown = || feed.read(STREAM, None, 9, EVERYBODY).unwrap().items;
     while shown() == 0 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     assert!(!feed.close(Duration::from_secs(60)));
     assert!(feed.is_failing());
