@@ -96,6 +96,15 @@ fn the_page_is_there_alone_and_tells_of_a_drain() {
     assert_eq!(page.count("sterna_queue_pushes", &[("lane", "ios")]), 1);
     daemon.signal("TERM");
     assert_eq!(daemon.wait(), 0);
+    // The next process has the push, and has accepted none.
+    let daemon = site.start();
+    wait_until("the push to be read from the journal", || {
+        let page = Metrics::read(get(&address, "/metrics").text());
+        let accepted = page.count("sterna_pushes_accepted_total", &[]);
+        let queued = page.count("sterna_queue_pushes", &[("lane", "ios")]);
+        let kept = page.number("sterna_journal_outstanding_pushes");
+        (accepted, queued, kept) == (0, 1, 1)
+    });
 }
 
 #[test]
@@ -164,7 +173,10 @@ fn who_holds_connections_or_sends_bodies_there_keeps_nobody_out() {
             client
         })
         .collect();
-    assert_eq!(get(&address, "/metrics").status, 200);
+    // Who comes in the same moment as they do may be asked to come again.
+    wait_until("a page beside them", || {
+        get(&address, "/metrics").status == 200
+    });
     let page = Metrics::read(get(&address, "/metrics").text());
     // Each connection has a thread: of the 40 there are 16 at most.
     let threads = page.number("process_threads");
