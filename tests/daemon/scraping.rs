@@ -105,6 +105,7 @@ fn the_page_is_there_alone_and_tells_of_a_drain() {
         let kept = page.number("sterna_journal_outstanding_pushes");
         (accepted, queued, kept) == (0, 1, 1)
     });
+    daemon.kill();
 }
 
 #[test]
