@@ -67,10 +67,6 @@ impl Handler for Scraping {
         };
         self.service.stats.answered(path, reply.status, took);
     }
-
-    fn had_no_place(&self, reply: &Reply) {
-        self.service.stats.turned_away(reply.status);
-    }
 }
 
 const NOT_HERE: &str = "404 page not found: here are /metrics, /livez, /readyz and /healthz\n";

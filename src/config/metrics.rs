@@ -1,6 +1,6 @@
 //! `[metrics]`: where Prometheus scrapes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::core::{Bind, Core};
 use super::document::Document;
@@ -51,12 +51,18 @@ impl Metrics {
         if let Bind::Tcp(api) = core.bind
             && api.port() == address.port()
             && address.port() != 0
-            && (api.ip() == address.ip() || api.ip().is_unspecified())
+            && are_one([api.ip(), address.ip()])
         {
             let reason = format!("the API is there, {api}; take another port, or leave it out");
             document.refuse_because(&keys.address, reason);
         }
     }
+}
+
+/// Whether nobody can listen at one of them while somebody does at the other.
+fn are_one(addresses: [IpAddr; 2]) -> bool {
+    let [one, other] = addresses.map(|address| address.to_canonical());
+    one == other || one.is_unspecified() || other.is_unspecified()
 }
 
 /// What is said of an address that anybody could read.

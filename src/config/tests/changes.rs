@@ -205,6 +205,13 @@ fn an_address_of_metrics_is_one_of_its_own() {
             here,
             "the API is there",
         ),
+        (
+            "api_key_path = \"k\"",
+            "\"0.0.0.0:1056\"",
+            "the API is there",
+        ),
+        ("api_key_path = \"k\"", "\"[::]:1056\"", "the API is there"),
+        ("", "\"[::ffff:127.0.0.1]:1056\"", "the API is there"),
         ("", "\"[::]:9102\"", "other hosts could read"),
         ("", "\"127.0.0.1\"", "must be an IP address and a port"),
         ("", "\":9102\"", "must be an IP address and a port"),
