@@ -115,7 +115,8 @@ pub(super) fn provider_connections(core: &config::Core) -> usize {
 fn sizing(core: &config::Core, lanes: &Lanes<RunningLane>, directory: &StateDirectory) -> Sizing {
     Sizing {
         workers: core.workers.get(),
-        eager: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        // Where there is one CPU, what is silent has another beside it all the same.
+        eager: thread::available_parallelism().map_or(2, |cpus| cpus.get().max(2)),
         limit: Arc::clone(lanes.limit()),
         pool: Arc::clone(&directory.pool),
         capacity: core.queues.get(),

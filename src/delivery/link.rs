@@ -294,6 +294,11 @@ impl<T: Transport> Link<T> {
         self.take_events(now, ended);
     }
 
+    /// Since when it is open.
+    pub(super) fn opened(&self) -> Instant {
+        self.opened
+    }
+
     /// Whether it has turned out to be good for something, or has had its time to show it.
     pub(super) fn has_shown_itself(&self, now: Instant) -> bool {
         self.session.is_useful() || now >= self.opened + PROOF_TIME

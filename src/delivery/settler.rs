@@ -44,6 +44,8 @@ pub struct Settler {
     handed: Vec<PushId>,
     /// After what time a push is answered, on the average of the last ones.
     answered_after: Duration,
+    /// When the last one was.
+    answered_at: Option<Instant>,
     /// Called before each settlement, to panic in.
     #[cfg(test)]
     pub(super) trap: fn(&Push),
@@ -74,6 +76,7 @@ impl Settler {
             reported: None,
             handed: Vec::new(),
             answered_after: Duration::ZERO,
+            answered_at: None,
             #[cfg(test)]
             trap: |_| {},
         }
@@ -103,9 +106,11 @@ impl Settler {
         self.random.draw()
     }
 
-    /// After what time a push is answered, on the average of the last ones.
-    pub fn answered_after(&self) -> Duration {
-        self.answered_after
+    /// After what time a push is answered, on the average of the last ones, or how long none was,
+    /// if that is longer; none was before `since`.
+    pub fn answered_after(&self, since: Instant, now: Instant) -> Duration {
+        let silent = now.saturating_duration_since(self.answered_at.unwrap_or(since));
+        self.answered_after.max(silent)
     }
 
     /// Whether a push is sent again that the provider may have.
@@ -178,8 +183,11 @@ impl Settler {
         let random = self.random.draw();
         let decision = policy::decide(&mut push, outcome, *self.limits.get(), now, random);
         if let Some((end, took)) = attempt {
-            let earlier = self.answered_after.saturating_mul(AVERAGED - 1);
-            self.answered_after = earlier.saturating_add(took) / AVERAGED;
+            let (earlier, is_first) = (self.answered_after, self.answered_at.is_none());
+            let earlier = if is_first { took } else { earlier };
+            self.answered_after =
+                earlier.saturating_mul(AVERAGED - 1).saturating_add(took) / AVERAGED;
+            self.answered_at = Some(now.monotonic);
             let is_again = !matches!(decision, Decision::Settle(_));
             self.sinks.counted.tried(end, took, is_again);
         }

@@ -97,12 +97,12 @@ impl Attendance {
         self.seats.iter().filter(is_present).count()
     }
 
-    /// Threads that have a connection, or are to.
-    pub fn connected(&self) -> usize {
+    /// Whether thread `seat` has a connection, or is to.
+    pub fn is_connected(&self, seat: usize) -> bool {
+        let has_none = [SeatState::Cold as u8, SeatState::Absent as u8];
         fence(Ordering::SeqCst);
-        let without = [SeatState::Cold as u8, SeatState::Absent as u8];
-        let is_connected = |seat: &&AtomicU8| !without.contains(&seat.load(Ordering::SeqCst));
-        self.seats.iter().filter(is_connected).count()
+        let seat = self.seats.get(seat);
+        seat.is_some_and(|seat| !has_none.contains(&seat.load(Ordering::SeqCst)))
     }
 
     /// Thread `seat` runs and will look at the queue before it waits. True if it is entitled to

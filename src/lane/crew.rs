@@ -52,8 +52,8 @@ struct Idle {
 /// who sends now and then need not connect each time because others have a campaign.
 const IDLE_KEPT: Duration = Duration::from_secs(60);
 
-/// Our limit: a connection that carries so many pushes a second is busy with the processor; another
-/// one would not take more. It is more than Google lets a project send.
+/// Our limit: connections that carry so many pushes a second for each CPU are busy with it; another
+/// one would not take more. For one CPU it is what Google lets a project send.
 const CARRIED_PER_SECOND: u32 = 10_000;
 
 /// The thread has its place.
@@ -87,20 +87,37 @@ impl Crew {
         let _already_bounded = self.eager.set(connections).is_err();
     }
 
-    /// Notes of a connection whose streams are all in use, how many these are and after what time
-    /// they come free, on the average: whether the lane waits for answers, and not for a processor.
+    /// Notes of a connection whose streams are in use, how many these are and after what time they
+    /// come free: whether the lane waits for answers, and not for a processor.
     pub fn note_full(&self, streams: usize, answered_after: Duration) {
-        let carried_in = answered_after.saturating_mul(CARRIED_PER_SECOND);
-        let waits = carried_in > Duration::from_secs(streams as u64);
+        let Some(eager) = self.eager.get() else {
+            return;
+        };
+        // All that there are, as if they were like this one.
+        let streams = streams.saturating_mul(self.connected().max(1)) as u64;
+        let eager = u32::try_from(*eager).unwrap_or(u32::MAX);
+        let busy = CARRIED_PER_SECOND.saturating_mul(eager);
+        let waits = answered_after.saturating_mul(busy) > Duration::from_secs(streams);
         if waits != self.waits_for_answers.load(Ordering::Relaxed) {
             self.waits_for_answers.store(waits, Ordering::Relaxed);
         }
     }
 
+    /// Threads that have a connection, or are to, and do not go for the sake of another lane.
+    fn connected(&self) -> usize {
+        let goes = |seat: usize| {
+            let to_go = self.to_go.get(seat);
+            to_go.is_some_and(|it| it.load(Ordering::Relaxed) == GOES)
+        };
+        let seats = 0..self.wakes.len();
+        let connected = seats.filter(|seat| self.attendance.is_connected(*seat) && !goes(*seat));
+        connected.count()
+    }
+
     /// Whether another connection may be opened, and is worth it.
     fn may_connect(&self) -> bool {
         let is_worth_it = self.eager.get().is_none_or(|eager| {
-            self.waits_for_answers.load(Ordering::Relaxed) || self.attendance.connected() < *eager
+            self.waits_for_answers.load(Ordering::Relaxed) || self.connected() < *eager
         });
         is_worth_it && self.dial().is_free()
     }
@@ -394,6 +411,11 @@ mod tests {
         crew.note_full(100, Duration::from_millis(11));
         crew.call(false);
         assert_eq!(*lock(&woken), [1]);
+        cold();
+        crew.attendance.leave(1, SeatState::Busy);
+        crew.note_full(100, Duration::from_millis(11));
+        crew.call(false);
+        assert_eq!(*lock(&woken), [1], "two take more");
         cold();
         crew.note_full(1000, Duration::from_millis(11));
         crew.call(false);

@@ -391,6 +391,31 @@ fn memory_stays_within_the_formula_whatever_is_offered() {
     assert_eq!(daemon.terminate(), 0);
 }
 
+/// What a provider allows on one connection is little where its answers take long.
+#[test]
+fn connections_follow_the_load_where_answers_take_long() {
+    let simulated = Simulated::with(|options| {
+        options.faults.latency = Duration::from_millis(500);
+        options.faults.streams = Some(20);
+    });
+    let cpus = thread::available_parallelism().unwrap().get().max(2);
+    let workers = cpus + 3;
+    let site = Site::simulated(&simulated.simulator)
+        .with("core.workers", workers)
+        .with("android.rate", 0);
+    let daemon = site.start();
+    let tokens: Vec<_> = (0..2_000).map(fcm_token).collect();
+    for tokens in tokens.chunks(500) {
+        let reply = daemon.push(&one(ANDROID, "", tokens.iter().cloned()));
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let all = format!("sterna_connections {workers}\n");
+    wait_until("all connections to be open", || {
+        daemon.request("GET", "/metrics", b"").text().contains(&all)
+    });
+    assert_eq!(daemon.terminate(), 0);
+}
+
 /// Gives a lane an order; its state then.
 fn order(daemon: &Daemon, lane: &str, order: &str) -> String {
     let reply = daemon.request("PUT", &format!("/lanes/{lane}/{order}"), b"");

@@ -12,15 +12,21 @@ use crate::push;
 
 impl<T: Transport> Desk<T> {
     /// Notes whether another connection would help, if the present one has no room for bulk.
-    pub(super) fn note_full(&self, room: Option<(usize, usize)>, now: Instant) {
+    pub(super) fn note_full(&mut self, room: Option<(usize, usize)>, now: Instant) {
         if !matches!(room, Some((_, 0))) {
             return;
         }
-        // What the first streams show is how long it takes to begin.
-        let present = self.links.present.as_ref();
-        if let Some(link) = present.filter(|link| link.has_shown_itself(now)) {
-            let answered_after = self.settler.answered_after();
-            self.lane.crew().note_full(link.in_flight(), answered_after);
+        let stream_limit = self.stream_limit(now);
+        let Some(link) = &mut self.links.present else {
+            return;
+        };
+        // What the first streams show is how long it takes to begin; and where windows are narrow
+        // few are in use.
+        let (streams, in_flight) = (link.streams().min(stream_limit), link.in_flight());
+        let is_full = in_flight >= streams.div_ceil(2) && !link.is_retiring();
+        if is_full && link.has_shown_itself(now) {
+            let answered_after = self.settler.answered_after(link.opened(), now);
+            self.lane.crew().note_full(in_flight, answered_after);
         }
     }
 
