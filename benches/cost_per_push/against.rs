@@ -1,6 +1,7 @@
 //! The daemon of another commit, to be measured by turns with this one: what a machine does
 //! meanwhile strikes both.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,6 +44,25 @@ pub(crate) fn program(named: &str) -> Result<PathBuf, Failure> {
             .arg(&tree),
     )?;
     done.map(|_| built)
+}
+
+/// What a program knows of a configuration: without the keys that came after it.
+pub(crate) fn known(program: &Path, config: &str, directory: &Path) -> Result<String, Failure> {
+    let file = directory.join("known.toml");
+    fs::write(&file, config)?;
+    let mut check = Command::new(program);
+    let output = check.arg("check").arg("-c").arg(&file).output()?;
+    let found = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let unknown = found
+        .lines()
+        .filter_map(|line| line.strip_suffix(": unknown key")?.rsplit_once('.'));
+    let unknown: Vec<&str> = unknown.map(|(_, key)| key).collect();
+    let is_known = |line: &&str| {
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        !unknown.contains(&key)
+    };
+    let known: Vec<&str> = config.lines().filter(is_known).collect();
+    Ok(known.join("\n"))
 }
 
 fn git(repository: &Path) -> Command {

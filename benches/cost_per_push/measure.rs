@@ -122,7 +122,8 @@ impl Stage {
     /// The same with another daemon's program.
     fn of(program: &Path, directory: &Path) -> Result<Self, Failure> {
         let simulator = Simulator::start(&directory.join("simulator"))?;
-        let daemon = Daemon::start_of(program, directory, &simulator.site.config, &[])?;
+        let config = against::known(program, &simulator.site.config, directory)?;
+        let daemon = Daemon::start_of(program, directory, &config, &[])?;
         Ok(Self {
             daemon,
             simulator,
