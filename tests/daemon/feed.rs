@@ -330,14 +330,16 @@ fn the_batch_of_the_readme_deletes_what_the_feed_calls_dead_whatever_is_in_a_tok
     database(&site.path("site.db"), &insert.collect::<String>());
     let page = include_str!("../../README.md");
     let (_, batch) = page
-        .split_once("```sh\ncurl -sf \"http://127.0.0.1:1056/tokens")
+        .split_once("```sh\nwhile curl -sSf \"http://127.0.0.1:1056/tokens")
         .unwrap();
     let (batch, _) = batch.split_once("```").unwrap();
+    // So that there is more than one page.
+    let batch = batch.replace("?limit=10000&", "?limit=1&");
     let Address::Tcp(address) = &daemon.address else {
         unreachable!("the daemon is on TCP");
     };
     let script = format!(
-        "curl -sf \"http://{address}/tokens{batch}sqlite3 site.db 'SELECT id FROM devices'; cat cursor"
+        "while curl -sSf \"http://{address}/tokens{batch}sqlite3 site.db 'SELECT id FROM devices'; cat cursor"
     );
     let run_batch = || {
         let mut shell = Command::new("sh");
@@ -370,7 +372,7 @@ fn the_batch_of_the_readme_deletes_what_the_feed_calls_dead_whatever_is_in_a_tok
     fs::write(site.path("dead.json"), page.to_string()).unwrap();
     let (_, deletes) = script.split_once("sqlite3 ").unwrap();
     let mut shell = Command::new("sh");
-    shell.args(["-ec", &format!("sqlite3 {deletes}")]);
+    shell.args(["-ec", &format!("while sqlite3 {deletes}")]);
     shell.current_dir(site.path(""));
     let output = run(shell);
     assert!(output.status.success(), "{output:?}");
