@@ -270,9 +270,10 @@ impl Daemon {
         service.remember(recovered.answers.into_iter().map(Answered::from));
         let heartbeat = journal.heartbeat();
         self.backlog.open(journal);
+        // First, since a feed that is opened and not closed begins with a gap the next time.
+        let target = feed_opening::target(config)?;
         let kept = match feed_opening::open(config, &self.directory)? {
             Some((feed, dir)) => {
-                let target = feed_opening::target(config)?;
                 let webhook = feed_opening::post((&feed, dir), target)?;
                 let posts = Arc::clone(webhook.stats());
                 self.webhook = Some(webhook);
