@@ -57,7 +57,7 @@ pub use problem::{ConfigError, Diagnostic, Position, Severity, Warning};
 pub use provider_url::ProviderUrl;
 pub use secret::Secret;
 pub use sections::all_keys;
-pub use value::{Setting, Value};
+pub use value::{Setting, Value, origin};
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;

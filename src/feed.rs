@@ -253,6 +253,15 @@ impl Feed {
         self.page(stream, epoch, (after, limit), &|_| true)
     }
 
+    /// How many records behind a cursor, or of all that there were, are there no longer, mostly to
+    /// keep the bound.
+    pub fn removed(&self, stream: FeedStream, after: Option<&str>) -> u64 {
+        let (_, first, _) = self.bounds(stream);
+        let cursor = after.and_then(|after| self.known(stream, after));
+        let after = cursor.map_or(0, |cursor| cursor.number);
+        first.saturating_sub(after.saturating_add(1))
+    }
+
     /// Whether that is a cursor of this feed, of what is there or was.
     pub fn knows(&self, stream: FeedStream, cursor: &str) -> bool {
         self.known(stream, cursor).is_some()

@@ -5,11 +5,12 @@
 //! cursors. What the feed no longer has is a gap with its number, as for who asks. Each stream has
 //! a back-off of its own: that one is refused keeps nobody from the other.
 //!
-//! `post` is pure.
+//! `post` and `turn` are pure.
 
 mod courier;
 mod places;
 mod post;
+mod turn;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::config::FeedbackHook;
+use crate::config::{self, FeedbackHook};
 use crate::feed::{Feed, FeedStream};
 use crate::journal::Files;
 use crate::live::Live;
@@ -75,7 +76,7 @@ impl HookTarget {
 
     /// Its URL as messages have it: less the path, in which a secret may stand.
     pub fn shown(&self) -> &str {
-        post::origin(&self.url)
+        config::origin(&self.url)
     }
 
     /// Posts a batch without records. The error is why it was not taken.

@@ -41,7 +41,7 @@ section! {
         "Where the records are posted in batches, each until it was answered 2xx, from the oldest \
          that there is on; a secret does not belong into it",
     ),
-    shown Some(feedback.hook.as_ref().map_or(Value::Absent, |hook| Value::Text(hook.url.clone())));
+    shown Some(feedback.hook.as_ref().map_or(Value::Absent, |hook| Value::Url(hook.url.clone())));
     secret_path = Key::file(
         "The secret that signs what is posted, of 16 bytes or more: `Sterna-Signature: t=TIME,v1=` \
          and the hexadecimal HMAC-SHA256 of `TIME.BODY`. A newline at its end does not count",
@@ -132,8 +132,8 @@ fn checked(url: &str) -> Result<(), &'static str> {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err("must begin with https:// and name a host");
     };
-    if authority.as_str().contains('@') || uri.query().is_some() {
-        return Err("must have no user and no query: no secret belongs there, since it is shown");
+    if authority.as_str().contains('@') || url.contains(['?', '#']) {
+        return Err("must have no user, query or fragment: no secret belongs there");
     }
     let host = authority.host();
     if host.is_empty() || authority.port_u16() == Some(0) {
@@ -175,7 +175,32 @@ pub(super) fn take(
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::{Value, origin};
     use super::checked;
+
+    #[test]
+    fn paths_are_not_shown() {
+        for (url, host, shown) in [
+            (
+                "https://hooks.example/a/b",
+                "https://hooks.example",
+                "https://hooks.example/…",
+            ),
+            ("http://[::1]:9/a", "http://[::1]:9", "http://[::1]:9/…"),
+            ("http://[::1]:9/", "http://[::1]:9", "http://[::1]:9/"),
+            (
+                "https://hooks.example",
+                "https://hooks.example",
+                "https://hooks.example",
+            ),
+            ("", "", ""),
+        ] {
+            assert_eq!(origin(url), host);
+            let value = Value::Url(url.to_owned());
+            assert_eq!(value.to_string(), format!("\"{shown}\""));
+            assert_eq!(value.json(), shown);
+        }
+    }
 
     #[test]
     fn records_go_over_tls_or_stay_on_the_host() {
@@ -198,6 +223,8 @@ mod tests {
             "http://10.0.0.1/a",
             "https://user:secret@hooks.example/",
             "https://hooks.example/?token=secret",
+            "https://hooks.example#secret",
+            "https://hooks.example/a#secret",
             "https://hooks.example:0/",
             "https://",
             "https://a b/",

@@ -48,6 +48,8 @@ pub enum Value {
     Number(u64),
     /// A string.
     Text(String),
+    /// A URL in whose path a secret may stand: that is not shown.
+    Url(String),
     /// A string that names a file, a directory or a socket.
     Path(PathBuf),
     /// Strings.
@@ -64,10 +66,28 @@ impl fmt::Display for Value {
             Self::Flag(flag) => flag.fmt(f),
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => f.write_str(&toml_string(text)),
+            Self::Url(url) => f.write_str(&toml_string(&pathless(url))),
             Self::Path(path) => f.write_str(&toml_string(&path.display().to_string())),
             Self::List(texts) => f.write_str(&toml_list(texts)),
             Self::Secret(_) => f.write_str("(not shown)"),
         }
+    }
+}
+
+/// A URL less its path.
+pub fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(host..).unwrap_or_default();
+    let end = rest.find('/').map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or_default()
+}
+
+/// A URL with a mark in the place of its path, if it has one.
+fn pathless(url: &str) -> String {
+    let origin = origin(url);
+    match url.strip_prefix(origin) {
+        None | Some("" | "/") => url.to_owned(),
+        Some(_) => format!("{origin}/…"),
     }
 }
 
@@ -78,6 +98,7 @@ impl Value {
             Self::Flag(flag) => (*flag).into(),
             Self::Number(number) => (*number).into(),
             Self::Text(text) => text.as_str().into(),
+            Self::Url(url) => pathless(url).into(),
             Self::Path(path) => path.display().to_string().into(),
             Self::List(texts) => texts.as_slice().into(),
             Self::Secret(_) => "(not shown)".into(),

@@ -278,6 +278,10 @@ fn a_cursor_beyond_the_bound_is_refused() {
         items["records"].as_u64().unwrap()
     };
     assert_eq!(missing(&on(Some(first))) + 1, missing(&gap));
+    let removed = |after| feed.removed(FeedStream::Settlements, after);
+    assert_eq!(removed(None), missing(&gap));
+    assert_eq!(removed(Some(first)) + 1, missing(&gap));
+    assert_eq!(removed(Some(&gap.next)), 0);
     assert_eq!(on(Some(known[0])).items, 0);
     assert!(
         known

@@ -170,9 +170,12 @@ families! {
     /// Batches that were posted.
     FeedbackPosts = Counter "sterna_feedback_posts_total" "" ["result"]
         "Batches that were posted to feedback.url: taken, or failed, which come again.";
+    /// What a receiver has not got.
+    FeedbackMissed = Counter "sterna_feedback_missed_total" "" ["stream"]
+        "Records that feedback.bytes has removed before feedback.url has taken them.";
     /// How far behind the receiver is.
     FeedbackLag = Gauge "sterna_feedback_lag_seconds" "seconds" ["stream"]
-        "Age of the oldest record that feedback.url has still to take; 0 if there is none.";
+        "Age of the oldest record that feedback.url has still to take, or would have; 0 for none.";
     /// Which Sterna it is.
     BuildInfo = Gauge "sterna_build_info" "" ["version"]
         "1; the version is a label.";

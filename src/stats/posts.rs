@@ -17,6 +17,8 @@ pub struct PostStats {
 /// How posting of one stream stands.
 #[derive(Debug, Default)]
 pub struct StreamPosts {
+    /// Records that were removed to keep the bound before they were taken.
+    pub missed: AtomicU64,
     failures: AtomicU32,
     /// In milliseconds since the Unix epoch; 0 for none.
     oldest: AtomicU64,

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::places::HookPlaces;
-use super::post::{BATCH_RECORDS, Posted, SIGNATURE, backoff, body, fewer, more, signature};
+use super::post::{Posted, SIGNATURE, body, signature};
+use super::turn::StreamTurn;
 use super::{ANSWERS_WITHIN, HookTarget, of_stream};
 use crate::count::{self, Seldom};
 use crate::feed::{Feed, FeedPage, FeedStream};
@@ -40,20 +41,6 @@ pub(super) struct Poster {
     unwritten: Seldom,
 }
 
-/// How posting goes for one stream.
-#[derive(Debug, Default)]
-struct StreamTurn {
-    /// Posts in a row that came to nothing.
-    failures: u32,
-    /// Until when none is made.
-    rests_until: Option<Instant>,
-    /// Records and gaps that the place was found to take at once, if that is less than a batch.
-    takes: Option<usize>,
-    /// Whether the operator was told that it fails.
-    is_failing: bool,
-    told: Seldom,
-}
-
 impl Poster {
     pub(super) fn new(
         feed: Arc<Feed>,
@@ -82,7 +69,7 @@ impl Poster {
                 match moment::receive_within(bell, wait) {
                     Ok(()) => {
                         for turn in &mut self.turns {
-                            (turn.failures, turn.rests_until, turn.takes) = (0, None, None);
+                            turn.begin_anew();
                         }
                         for stream in FeedStream::ALL {
                             self.note(stream, 0, None);
@@ -106,6 +93,8 @@ impl Poster {
 
     /// Posts a batch of each stream that has one; how long to wait then.
     fn round(&mut self) -> Duration {
+        // What the last batches of a burst have left to be written.
+        self.write(moment::now());
         let target = self.target.get();
         let Some(target) = &*target else {
             return LONGEST_WAIT;
@@ -125,33 +114,86 @@ impl Poster {
 
     /// Posts the next batch of a stream, if there is one; whether to go on at once.
     fn post_next(&mut self, target: &HookTarget, stream: FeedStream) -> bool {
-        let takes = of_stream(&mut self.turns, stream).takes;
-        let limit = takes.unwrap_or(BATCH_RECORDS);
+        self.count_missed(target, stream);
+        let limit = of_stream(&mut self.turns, stream).limit();
         let read = self.feed.read_on(stream, self.places.of(stream), limit);
         let page = match read {
             Ok(page) => page,
             Err(error) => {
                 let text = format!("{} cannot be read: {error}", stream.path());
-                self.fail(target, stream, &text, None);
+                self.fail(target, stream, (&text, 0), None);
                 return false;
             }
         };
-        let failures = of_stream(&mut self.turns, stream).failures;
+        let turn = of_stream(&mut self.turns, stream);
+        if page.records.is_empty() && !page.more {
+            turn.failures = 0;
+        }
+        let failures = turn.failures;
         self.note(stream, failures, page.oldest);
         if page.records.is_empty() {
             return page.more;
         }
-        match post(target, &body(stream, &page)) {
+        let body = body(stream, &page);
+        match post(target, &body) {
             Posted::Taken => self.take(target, stream, page),
             Posted::TooLarge if page.items > 1 => {
-                of_stream(&mut self.turns, stream).takes = Some(fewer(page.items));
+                self.shrink(target, stream, (page.items, body.len()));
                 true
             }
             Posted::TooLarge => {
                 let text = "it answers 413 to a batch of one record: let it take larger bodies";
-                self.refuse(target, stream, text, None)
+                self.refuse(target, stream, (text, page.items), None)
             }
-            Posted::Refused(why, asked) => self.refuse(target, stream, &why, asked),
+            Posted::Refused(why, asked) => {
+                let text = match page.items {
+                    1 => format!("{why}, to {} alone", page.next),
+                    _ => why,
+                };
+                self.refuse(target, stream, (&text, page.items), asked)
+            }
+        }
+    }
+
+    /// Counts what feedback.bytes has removed before it was taken, and tells the operator.
+    fn count_missed(&mut self, target: &HookTarget, stream: FeedStream) {
+        let cursor = self.places.of(stream);
+        let removed = self.feed.removed(stream, cursor);
+        let turn = of_stream(&mut self.turns, stream);
+        let missed = turn.missed(removed, cursor.is_some());
+        if missed == 0 {
+            return;
+        }
+        let told = turn.told_missed.note(moment::now()).is_some();
+        self.posts(stream)
+            .missed
+            .fetch_add(missed, Ordering::Relaxed);
+        if told {
+            ::log::error!(
+                "webhook {}: {} of {} were removed to keep feedback.bytes before they were taken; a \
+                 gap tells the receiver how many, the push log has them, and \
+                 sterna_feedback_missed_total counts on: mend or speed up the receiver, or let \
+                 feedback.bytes be more",
+                target.shown(),
+                count::of(missed, "record", "records"),
+                stream.word()
+            );
+        }
+    }
+
+    /// A batch of so many records and bytes was too large: the next one has fewer.
+    fn shrink(&mut self, target: &HookTarget, stream: FeedStream, (items, bytes): (usize, usize)) {
+        self.stats.failed.fetch_add(1, Ordering::Relaxed);
+        let now = moment::now();
+        let turn = of_stream(&mut self.turns, stream);
+        turn.too_large(items, now);
+        if turn.told_size.note(now).is_some() {
+            ::log::info!(
+                "webhook {}: it answers 413 to {items} records of {}, {bytes} bytes; batches stay \
+                 smaller for an hour",
+                target.shown(),
+                stream.word()
+            );
         }
     }
 
@@ -163,10 +205,14 @@ impl Poster {
         }
     }
 
+    /// How a stream stands. What has waited longest while posts fail may be gone meanwhile, and
+    /// the receiver is behind by it all the same.
     fn note(&self, stream: FeedStream, failures: u32, oldest: Option<u64>) {
         let posts = self.posts(stream);
         posts.set_failures(failures);
-        posts.set_oldest(oldest);
+        if failures == 0 || posts.oldest().is_none() {
+            posts.set_oldest(oldest);
+        }
     }
 
     /// A batch was taken; whether there is more.
@@ -177,8 +223,7 @@ impl Poster {
             let word = stream.word();
             ::log::info!("webhook {}: takes {word} again", target.shown());
         }
-        (turn.failures, turn.is_failing) = (0, false);
-        turn.takes = turn.takes.and_then(more);
+        turn.taken(moment::now());
         // The next look finds the oldest of those that are left.
         self.note(stream, 0, page.oldest.filter(|_| page.more));
         self.places.set(stream, page.next);
@@ -190,7 +235,7 @@ impl Poster {
         &mut self,
         target: &HookTarget,
         stream: FeedStream,
-        why: &str,
+        why: (&str, usize),
         asked: Option<Duration>,
     ) -> bool {
         self.stats.failed.fetch_add(1, Ordering::Relaxed);
@@ -198,20 +243,18 @@ impl Poster {
         false
     }
 
-    /// A batch was not posted: it rests, and the operator is told.
+    /// A batch of so many was not posted: it rests, and the operator is told.
     fn fail(
         &mut self,
         target: &HookTarget,
         stream: FeedStream,
-        why: &str,
+        (why, items): (&str, usize),
         asked: Option<Duration>,
     ) {
         let (now, random) = (moment::now(), self.random.draw());
         let turn = of_stream(&mut self.turns, stream);
-        turn.failures = turn.failures.saturating_add(1);
-        turn.is_failing = true;
-        let (failures, wait) = (turn.failures, backoff(turn.failures, asked, random));
-        turn.rests_until = now.checked_add(wait);
+        let wait = turn.failed(items, asked, (now, random));
+        let failures = turn.failures;
         if let Some(times) = turn.told.note(now) {
             let times = count::of(times, "time", "times");
             ::log::warn!(

@@ -69,6 +69,8 @@ impl HookPlaces {
         for stream in FeedStream::ALL {
             let cursor = of_stream(&mut self.cursors, stream);
             if cursor.take_if(|it| !feed.knows(stream, it)).is_some() {
+                // Or its number may be one of this feed's at the next start.
+                self.is_dirty = true;
                 ::log::warn!(
                     "webhook: how far {} were taken, as {} has it, is no cursor of this feed, which \
                      was removed, put back or lost its end: all that it has is posted again, from \

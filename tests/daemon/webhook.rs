@@ -37,8 +37,9 @@ pub(crate) struct Receiver {
     answers: Arc<Mutex<VecDeque<&'static str>>>,
     /// What it expects to be signed with.
     secret: Arc<Mutex<String>>,
-    /// Records of a batch that it takes at most.
+    /// Records of a batch that it takes at most, and what it answers to more.
     most: Arc<AtomicUsize>,
+    too_many: Arc<Mutex<&'static str>>,
     /// Batches, whatever they were answered.
     posted: Arc<Mutex<Vec<Value>>>,
     taken: Arc<Mutex<Vec<Value>>>,
@@ -49,6 +50,12 @@ pub(crate) struct Receiver {
 /// In the place of an answer: none, and the connection stays.
 const STALLS: &str = "";
 
+const TOO_LARGE: &str =
+    "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// Of a gateway that waits less long than we do.
+const TOO_SLOW: &str =
+    "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 impl Receiver {
     /// The receiver, and its URL.
     pub(crate) fn serve(answers: &[&'static str]) -> (Self, String) {
@@ -56,6 +63,7 @@ impl Receiver {
             answers: Arc::new(Mutex::new(answers.iter().copied().collect())),
             secret: Arc::new(Mutex::new(SECRET.to_owned())),
             most: Arc::new(AtomicUsize::new(usize::MAX)),
+            too_many: Arc::new(Mutex::new(TOO_LARGE)),
             posted: Arc::default(),
             taken: Arc::default(),
             silent: Arc::default(),
@@ -103,9 +111,7 @@ impl Receiver {
         let answer = match answer {
             Some(STALLS) => return self.silent.lock().unwrap().push(stream),
             Some(text) => text,
-            None if records > self.most.load(Ordering::SeqCst) => {
-                "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            }
+            None if records > self.most.load(Ordering::SeqCst) => *self.too_many.lock().unwrap(),
             None => {
                 self.taken.lock().unwrap().push(page);
                 "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
@@ -217,8 +223,16 @@ fn a_receiver_that_fails_in_each_way_and_comes_back_gets_each_record() {
     // Neither what signs nor the path, in which a secret may stand.
     assert!(!log.contains(SECRET) && !log.contains("hunter2"), "{log}");
     assert_eq!(daemon.terminate(), 0);
-    // It goes on where it was.
+    // It goes on where it was, and at another path after a reload, which does not tell it either.
     let daemon = site.start();
+    let site = site.with_text("feedback.url", &format!("{url}/in/hunter3"));
+    site.write_config();
+    daemon.signal("HUP");
+    wait_until("the reload", || {
+        let told = format!("applied: feedback.url = \"{url}/…\" (was \"{url}/…\")");
+        site.operator_log().contains(&told)
+    });
+    assert!(!site.operator_log().contains("hunter"));
     push(&daemon, &[&hex_token(3)]);
     receiver.wait_for("settlements", 4);
     assert_eq!(
@@ -283,6 +297,8 @@ fn a_batch_that_was_not_answered_comes_again_after_a_kill_and_no_end_waits_for_i
     .enumerate()
     {
         receiver.taken.lock().unwrap().clear();
+        // Whether it takes so few at once, or is too slow for more.
+        *receiver.too_many.lock().unwrap() = [TOO_LARGE, TOO_SLOW][nth % 2];
         fs::write(&place, wrong).unwrap();
         let daemon = site.start();
         receiver.wait_for("settlements", all.len());
@@ -294,10 +310,14 @@ fn a_batch_that_was_not_answered_comes_again_after_a_kill_and_no_end_waits_for_i
         });
         assert_eq!(daemon.terminate(), 0);
     }
-    assert!(
-        site.operator_log()
-            .contains("/webhook cannot be read: it is not what")
-    );
+    let log = site.operator_log();
+    for told in [
+        "/webhook cannot be read: it is not what",
+        " records of settlements, ",
+        ": it answers 413 to ",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
 
     // A reload reads the secret again.
     let daemon = site.start();
@@ -324,6 +344,60 @@ fn checked(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
     let output = run(command);
     let told = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(told).unwrap())
+}
+
+#[test]
+fn what_was_removed_before_it_was_taken_is_counted_and_told_and_a_failed_start_leaves_no_gap() {
+    let (receiver, url) = Receiver::serve(&[]);
+    let simulated = Simulated::start();
+    let site = posting(&simulated, &url)
+        .with_text("feedback.send", "settlements")
+        .with("feedback.bytes", 1 << 20);
+    let daemon = site.start();
+    push(&daemon, &[&hex_token(1)]);
+    receiver.wait_for("settlements", 1);
+    assert_eq!(daemon.terminate(), 0);
+    // The feed is not opened by a start that finds no secret.
+    fs::rename(site.path("secret"), site.path("aside")).unwrap();
+    let failed = run({
+        let mut command = sterna();
+        command.arg("-c").arg(site.write_config());
+        command
+    });
+    assert_eq!(failed.status.code(), Some(78), "{failed:?}");
+    fs::rename(site.path("aside"), site.path("secret")).unwrap();
+    let daemon = site.start();
+    assert_eq!(feed(&daemon, "/settlements").len(), 1);
+    // It refuses all, until the oldest are gone.
+    receiver.most.store(0, Ordering::SeqCst);
+    *receiver.too_many.lock().unwrap() = TOO_SLOW;
+    let missed = || {
+        let page = Metrics::scrape(&daemon);
+        page.count("sterna_feedback_missed_total", &[("stream", "settlements")])
+    };
+    assert_eq!(missed(), 0);
+    let identifier = "i".repeat(4096);
+    let all = json!({"platform": 1, "token": [hex_token(2)], "message": "m",
+                     "identifier": identifier});
+    let request = json!({ "notifications": vec![all; 100] });
+    for _ in 0..4 {
+        assert_eq!(daemon.push(&request).status, 200);
+        daemon.wait_idle();
+    }
+    wait_until("it to be counted", || missed() > 0);
+    wait_until("it to be told", || {
+        let log = site.operator_log();
+        log.contains(" of settlements were removed to keep feedback.bytes before they were taken")
+    });
+    receiver.most.store(usize::MAX, Ordering::SeqCst);
+    daemon.signal("HUP");
+    let is_gap = |record: &Value| record["gap"] == true;
+    wait_until("the gap to be told to the receiver", || {
+        receiver.records("settlements").iter().any(is_gap)
+    });
+    let records = receiver.records("settlements");
+    let gap = records.iter().find(|record| is_gap(record)).unwrap();
+    assert_eq!(gap["records"], missed());
 }
 
 #[test]
@@ -355,7 +429,7 @@ fn what_no_record_can_be_posted_to_is_refused_before_the_start() {
         ),
         (
             with_secret("https://hooks.example/?of=me", SECRET),
-            "must have no user and no query",
+            "must have no user, query or fragment",
         ),
         (with_secret(local, "short\n"), "the file has 5 bytes"),
         (with_secret(local, "\n"), "the file has 0 bytes"),

@@ -141,6 +141,7 @@ impl Scrape<'_> {
             | Family::FeedbackLost
             | Family::FeedbackBytes
             | Family::FeedbackPosts
+            | Family::FeedbackMissed
             | Family::FeedbackLag => self.feedback(family, page),
             Family::BuildInfo => page.sample(&[env!("CARGO_PKG_VERSION")], 1),
             Family::ProcessCpu
@@ -197,6 +198,9 @@ impl Scrape<'_> {
                 Family::FeedbackRecords => page.sample(stream, figures.written),
                 Family::FeedbackLost => page.sample(stream, figures.lost),
                 Family::FeedbackBytes => page.sample(stream, figures.bytes),
+                Family::FeedbackMissed => {
+                    page.sample(stream, posting.missed.load(Ordering::Relaxed));
+                }
                 _ => {
                     let settled = posting.oldest().unwrap_or(self.now.unix);
                     let age = self.now.unix.saturating_sub(settled);
