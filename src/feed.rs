@@ -25,7 +25,8 @@
 //!
 //! None of them stops a push. A segment that cannot be written is given up and another one begun,
 //! once a second; meanwhile records wait in memory, and beyond [`BUFFER_BYTES`] are counted. What
-//! is wrong with files of an earlier process is told at the start, and is a gap.
+//! is wrong with files of an earlier process is told at the start, and is a gap. So is what cannot
+//! be read, once that was tried often; until then it is an error to who asks.
 //!
 //! `stream`, `cursor`, `record`, `segment` and `shelf` are pure.
 

@@ -13,6 +13,9 @@ use super::writer::{SharedShelf, StreamPlace, lock};
 pub const PAGE_BYTES: usize = 1024 * 1024;
 /// Our limit: bytes of a segment that are read for one answer, of which a caller may see little.
 const READ_BYTES: u64 = 16 * 1024 * 1024;
+/// Our limit: tries to read what the disk does not give, before it counts as missing. The webhook
+/// needs some ten minutes for as many.
+const READ_TRIES: u32 = 10;
 
 /// What is asked for.
 pub(super) struct PageWish<'a> {
@@ -124,7 +127,7 @@ impl Printer<'_> {
 ///
 /// # Errors
 ///
-/// When a file cannot be read.
+/// When a file cannot be read, but for what could not be read so often that it counts as missing.
 pub(super) fn read(
     place: &StreamPlace,
     shelf: &SharedShelf,
@@ -183,12 +186,17 @@ fn segment(
     let mut frames = FrameReader::new(file, spot.segment, spot.at);
     let mut marks = Vec::new();
     let (mut from, mut marked, mut has_room) = (spot.at, spot.at, true);
-    while let Some((at, entry)) = frames.next()? {
+    let fault = loop {
+        let (at, entry) = match frames.next() {
+            Ok(Some(found)) => found,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        };
         let Some(number) = entry.number() else {
             continue;
         };
         if number >= spot.end {
-            break;
+            break None;
         }
         if at.saturating_sub(marked) >= MARKS_EVERY {
             marked = at;
@@ -200,7 +208,27 @@ fn segment(
         }
         from = at;
         if !has_room {
-            break;
+            break None;
+        }
+    };
+    if let Some(error) = fault {
+        if printer.page.seen > printer.wish.after {
+            // What was read is shown; who goes on meets it first.
+            return Ok(false);
+        }
+        let tries = lock(shelf)
+            .segment(spot.segment)
+            .map_or(READ_TRIES, |segment| segment.unreadable(frames.end));
+        if tries < READ_TRIES {
+            return Err(error);
+        }
+        if tries == READ_TRIES {
+            ::log::error!(
+                "feed: {} cannot be read behind byte {}: {error}, {READ_TRIES} times in a row; what \
+                 it has there is a gap to who reads, and the push log has it. Look at the disk",
+                place.path(spot.segment).display(),
+                frames.end
+            );
         }
     }
     if let Some(segment) = lock(shelf).segment(spot.segment) {

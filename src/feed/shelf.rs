@@ -19,6 +19,8 @@ pub(super) struct FeedSegment {
     pub(super) before: u64,
     /// Bytes of its file that hold frames.
     pub(super) bytes: u64,
+    /// Where it could not be read, and how often in a row.
+    unreadable: (u64, u32),
     /// Numbers of records, and where in the file their frames begin; in order.
     marks: Vec<(u64, u64)>,
 }
@@ -31,6 +33,7 @@ impl FeedSegment {
             first,
             before,
             bytes,
+            unreadable: (0, 0),
             marks: Vec::new(),
         }
     }
@@ -44,6 +47,14 @@ impl FeedSegment {
         if at >= MARKS_EVERY && is_far(before) && is_far(self.marks.get(place)) {
             self.marks.insert(place, (number, at));
         }
+    }
+
+    /// It could not be read from that byte on; how often that is so by now.
+    pub(super) fn unreadable(&mut self, at: u64) -> u32 {
+        let (before, times) = self.unreadable;
+        let times = if before == at { times } else { 0 };
+        self.unreadable = (at, times.saturating_add(1));
+        self.unreadable.1
     }
 
     /// Where to begin to look for a record; `head` is where the first one is.

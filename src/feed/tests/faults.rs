@@ -215,6 +215,39 @@ fn a_disk_that_does_not_answer_is_an_error_and_no_gap() {
 }
 
 #[test]
+fn what_the_disk_never_gives_is_a_gap_in_the_end_and_keeps_nobody_from_the_rest() {
+    let files = MemoryFiles::default();
+    let writer = filled(&files, 1..60);
+    let whole = all(&writer, 0, 100);
+    assert!(files.paths().len() > 1);
+    let is_bad = crate::journal::fixture::ReadFault::Location("-0000000001.feed", 0..1 << 20);
+    files.set_read_fault(Some(is_bad));
+    let reaches = &|_: &str| true;
+    let wish = PageWish {
+        after: 0,
+        limit: 10,
+        reaches,
+    };
+    let mut tries = 0;
+    let page = loop {
+        tries += 1;
+        match page::read(&writer.place, &writer.shelf, &wish) {
+            Ok(page) => break page,
+            Err(_) => assert!(tries < 10),
+        }
+    };
+    assert_eq!(tries, 10);
+    let found = items(&page);
+    let gap = Item::Gap(page.missing, Some(page.missing));
+    let missing = usize::try_from(page.missing).unwrap();
+    assert_eq!(found[..], [&[gap], &whole[missing..][..9]].concat());
+    assert_eq!(found, all(&writer, 0, 100)[..10]);
+    // What can be read again is there again.
+    files.set_read_fault(None);
+    assert_eq!(all(&writer, 0, 100), whole);
+}
+
+#[test]
 fn the_thread_waits_for_a_full_disk_and_writes_then() {
     let files = MemoryFiles::default();
     files.set_capacity(Some(0));
