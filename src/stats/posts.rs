@@ -1,6 +1,6 @@
 //! What is counted of batches of the feed that are posted.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What was done since the start, and how posting stands.
@@ -10,6 +10,8 @@ pub struct PostStats {
     pub taken: AtomicU64,
     /// Those that were not: they come again.
     pub failed: AtomicU64,
+    /// Whether nothing more is posted, after an error of the program.
+    pub has_ended: AtomicBool,
     /// That of each stream: settlements, dead tokens.
     pub streams: [StreamPosts; 2],
 }

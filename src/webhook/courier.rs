@@ -62,6 +62,7 @@ impl Poster {
 
     /// Posts until the bell is gone. When it rings, there is another target, tried at once.
     pub(super) fn run(mut self, bell: &Receiver<()>) {
+        let stats = Arc::clone(&self.stats);
         let run = AssertUnwindSafe(|| {
             self.places.forget_unknown(&self.feed);
             loop {
@@ -83,6 +84,7 @@ impl Poster {
             self.write(moment::now());
         });
         if catch_unwind(run).is_err() {
+            stats.has_ended.store(true, Ordering::Relaxed);
             ::log::error!(
                 "webhook: its thread has ended by an error of the program: nothing more is posted, \
                  and what the feed keeps waits for the next start; restart the daemon, and report \
@@ -330,5 +332,47 @@ fn post(target: &HookTarget, body: &[u8]) -> Posted {
         }
         Err(ureq::Error::Io(error)) => Posted::Refused(error.to_string(), None),
         Err(error) => Posted::Refused(error.to_string(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::feed::FeedSettings;
+    use crate::journal::Files;
+    use crate::journal::fixture::MemoryFiles;
+
+    #[test]
+    fn a_thread_that_has_ended_by_an_error_of_the_program_says_so() {
+        let files: Arc<dyn Files> = Arc::new(MemoryFiles::default());
+        let settings = FeedSettings {
+            dir: "/feed".into(),
+            bytes: 1 << 20,
+            sync_every: Duration::ZERO,
+        };
+        let (feed, _) = Feed::start(&files, &settings, 1, Moment::now()).unwrap();
+        let feed = Arc::new(feed);
+        let run = |is_broken: bool| {
+            let files = MemoryFiles::default();
+            let is_abandoned = Arc::<AtomicBool>::default();
+            let places = HookPlaces::read(Arc::new(files.clone()), "/feed".into(), is_abandoned);
+            let mut places = places;
+            places.set(FeedStream::DeadTokens, "none of this feed's".to_owned());
+            if is_broken {
+                // Whoever uses them from now on panics.
+                let none = AssertUnwindSafe(|| files.content(Path::new("/none")));
+                catch_unwind(none).unwrap_err();
+            }
+            let stats = Arc::<PostStats>::default();
+            let of_thread = (Arc::new(Live::new(None)), Arc::clone(&stats));
+            let (bell, rung) = crossbeam_channel::bounded(1);
+            drop(bell);
+            Poster::new(Arc::clone(&feed), of_thread, places, 1).run(&rung);
+            stats.has_ended.load(Ordering::Relaxed)
+        };
+        assert_eq!([false, true].map(run), [false, true]);
     }
 }

@@ -1,6 +1,7 @@
 //! `GET /settlements` and `GET /tokens/dead`: what became of pushes, in order, after a cursor.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::super::feed_query::{Wished, body, wished};
 use super::Service;
@@ -32,17 +33,7 @@ impl Service {
         if feed.is_failing() {
             return Some(PartState::Troubled(UNWRITTEN.to_owned()));
         }
-        let streams = FeedStream::ALL.into_iter().zip(&posts.streams);
-        let streams = streams.map(|(stream, posts)| (stream, posts.failures()));
-        let failing = streams.filter(|(_, failures)| *failures > 0);
-        let failing = failing.map(|(stream, failures)| {
-            let times = count::of(failures, "time", "times");
-            format!("{} could not be posted {times} in a row", stream.word())
-        });
-        let failing: Vec<String> = failing.collect();
-        let told = (!failing.is_empty())
-            .then(|| format!("{}; the operator log has why", failing.join(", ")));
-        Some(troubled(told))
+        Some(troubled(posting(posts)))
     }
 
     /// The answer to a request for records of that stream.
@@ -79,6 +70,25 @@ impl Service {
     }
 }
 
+/// What is wrong with posting, if anything.
+fn posting(posts: &PostStats) -> Option<String> {
+    if posts.has_ended.load(Ordering::Relaxed) {
+        return Some(UNPOSTED.to_owned());
+    }
+    let streams = FeedStream::ALL.into_iter().zip(&posts.streams);
+    let streams = streams.map(|(stream, posts)| (stream, posts.failures()));
+    let failing = streams.filter(|(_, failures)| *failures > 0);
+    let failing = failing.map(|(stream, failures)| {
+        let times = count::of(failures, "time", "times");
+        format!("{} could not be posted {times} in a row", stream.word())
+    });
+    let failing: Vec<String> = failing.collect();
+    (!failing.is_empty()).then(|| format!("{}; the operator log has why", failing.join(", ")))
+}
+
+const UNPOSTED: &str = "nothing is posted to feedback.url until the next start, after an error of \
+     the program; restart the daemon";
+
 const UNUSABLE: &str = "there is none until the next start, since its directory could not be used; \
                         the operator log has why";
 
@@ -90,3 +100,20 @@ const NO_FEED: &str = "no feed is kept: journal.sync or feedback.sync is \"off\"
 const GONE: &str = "records after this cursor are gone, since there were more than feedback.bytes \
                     holds, or the cursor is of another feed: ask once without after, and go on \
                     from there; what is missing is told there, first of all";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_posting_is_told() {
+        let posts = PostStats::default();
+        assert_eq!(posting(&posts), None);
+        let [_, dead_tokens] = &posts.streams;
+        dead_tokens.set_failures(2);
+        let told = "dead-tokens could not be posted 2 times in a row; the operator log has why";
+        assert_eq!(posting(&posts).as_deref(), Some(told));
+        posts.has_ended.store(true, Ordering::Relaxed);
+        assert_eq!(posting(&posts).as_deref(), Some(UNPOSTED));
+    }
+}
