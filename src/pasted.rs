@@ -100,7 +100,7 @@ pub fn quoted(text: &str, most: usize) -> String {
 
 /// Whether no message may repeat a text.
 pub fn is_secret(text: &str) -> bool {
-    is_content(text) || may_be_key(text)
+    is_content(text) || has_secret_query(text) || may_be_key(text)
 }
 
 /// Whether a text is what stands in files of credentials, or how they are sent: PEM, JSON, the
@@ -163,17 +163,23 @@ fn ends_line(at: char) -> bool {
     matches!(at, '\n'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// `scheme://user:password@host`, and `scheme://host/?key=secret`.
+/// `scheme://user:password@host`
 fn has_password(text: &str) -> bool {
-    let Some((_, rest)) = text.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (_, query) = rest.split_once('?').unwrap_or_default();
-    let query = query.to_ascii_lowercase();
+    let authority = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
+/// `scheme://host/?key=secret`, which is a URL all the same.
+fn has_secret_query(text: &str) -> bool {
+    let query = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('?'));
+    let query = query.map_or("", |(_, query)| query).to_ascii_lowercase();
     let names_a_secret = |part: &str| SECRET_NAMES.iter().any(|name| part.contains(name));
     let mut names = query.split('&').filter_map(|part| part.split_once('='));
-    authority.contains('@') || names.any(|(name, _)| names_a_secret(name))
+    names.any(|(name, _)| names_a_secret(name))
 }
 
 /// Parts of the names that secrets have in a URL's query.
@@ -283,7 +289,6 @@ mod tests {
             "authorization: basic abc",
             "https://me:hunter2@example.com/",
             "https://hunter2@example.com",
-            "https://example.com/hook?a=b&API_Key=hunter2",
             der,
             &format!("credential:{der}"),
             &format!("{der}{der}=="),
@@ -293,6 +298,10 @@ mod tests {
             assert!(is_content(text) && is_secret(text), "{text:?}");
             assert_eq!(shown(text), NOT_SHOWN);
         }
+        // It is a URL, which only the place that it stands in can refuse.
+        let url = "\"https://example.com/hook?a=b&API_Key=hunter2\"";
+        assert!(!is_content(url) && is_secret(url));
+        assert!(!is_secret("https://example.com/hook?a=b&c=d"));
     }
 
     #[test]

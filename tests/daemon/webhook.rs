@@ -425,7 +425,7 @@ fn what_no_record_can_be_posted_to_is_refused_before_the_start() {
         ),
         (
             with_secret("https://hooks.example/?key=hunter2", SECRET),
-            "must be https://host[:port][/path]",
+            "must have no user, query or fragment",
         ),
         (
             with_secret("https://hooks.example/?of=me", SECRET),
