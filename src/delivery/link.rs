@@ -294,9 +294,9 @@ impl<T: Transport> Link<T> {
         self.take_events(now, ended);
     }
 
-    /// Since when it is open.
-    pub(super) fn opened(&self) -> Instant {
-        self.opened
+    /// When a push was last handed to it.
+    pub(super) fn used(&self) -> Instant {
+        self.used.monotonic
     }
 
     /// Whether it has turned out to be good for something, or has had its time to show it.

@@ -107,10 +107,10 @@ impl Settler {
     }
 
     /// After what time a push is answered, on the average of the last ones, or how long none was,
-    /// if that is longer; none was before `since`.
-    pub fn answered_after(&self, since: Instant, now: Instant) -> Duration {
-        let silent = now.saturating_duration_since(self.answered_at.unwrap_or(since));
-        self.answered_after.max(silent)
+    /// if that is longer; the last one was sent then.
+    pub fn answered_after(&self, sent: Instant, now: Instant) -> Duration {
+        let last = self.answered_at.map_or(sent, |answered| answered.max(sent));
+        self.answered_after.max(now.saturating_duration_since(last))
     }
 
     /// Whether a push is sent again that the provider may have.

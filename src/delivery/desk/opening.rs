@@ -25,7 +25,7 @@ impl<T: Transport> Desk<T> {
         let (streams, in_flight) = (link.streams().min(stream_limit), link.in_flight());
         let is_full = in_flight >= streams.div_ceil(2) && !link.is_retiring();
         if is_full && link.has_shown_itself(now) {
-            let answered_after = self.settler.answered_after(link.opened(), now);
+            let answered_after = self.settler.answered_after(link.used(), now);
             self.lane.crew().note_full(in_flight, answered_after);
         }
     }

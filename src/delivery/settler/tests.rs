@@ -55,6 +55,45 @@ fn what_is_left_behind_is_counted_and_settled() {
     assert_eq!(lane.room().left_behind(), PUSHES);
 }
 
+/// A provider that falls silent is slow; one that had nothing to answer is not.
+#[test]
+fn silence_counts_from_the_last_answer_or_what_was_sent_after_it() {
+    let (_lane, mut settler, push) = full();
+    let start = Moment::now();
+    let at = |millis| start.monotonic + Duration::from_millis(millis);
+    let millis = Duration::from_millis;
+    assert_eq!(
+        settler.answered_after(at(0), at(30)),
+        millis(30),
+        "none yet"
+    );
+    let took = |sent, now| {
+        let mut ended = ended(push.clone(), answered(200, LaneEffect::None, None));
+        ended.sent = at(sent);
+        let now = Moment {
+            monotonic: at(now),
+            ..start
+        };
+        (ended, now)
+    };
+    let (first, now) = took(0, 40);
+    settler.conclude(first, now);
+    assert_eq!(settler.answered_after(at(0), at(40)), millis(40));
+    // Idle since: what is sent an hour later is not late when it is sent.
+    let later = 3_600_000;
+    assert_eq!(settler.answered_after(at(later), at(later)), millis(40));
+    assert_eq!(
+        settler.answered_after(at(later), at(later + 50)),
+        millis(50)
+    );
+    let (second, now) = took(later, later + 200);
+    settler.conclude(second, now);
+    assert_eq!(
+        settler.answered_after(at(later), at(later + 200)),
+        millis(50)
+    );
+}
+
 fn answered(status: u16, lane: LaneEffect, retry_after: Option<u64>) -> Outcome {
     let verdict = match status {
         200 => Verdict::Succeeded,
