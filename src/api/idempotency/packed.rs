@@ -63,7 +63,7 @@ impl PackedAnswer {
 }
 
 fn pack(answer: &[u8]) -> Option<Vec<u8>> {
-    if answer.first() == Some(&PACKED) {
+    if answer.first() == Some(&PACKED) || answer.len() > ANSWER_MAX {
         return None;
     }
     let list = answer.windows(LIST.len()).position(|part| part == LIST)?;
@@ -176,8 +176,8 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Our limit: bytes of an answer that is unpacked. None of ours comes near; what a damaged file
-/// says is not believed.
+/// Our limit: bytes of an answer that is packed and unpacked. A longer one stays as it is; what a
+/// damaged file says is not believed.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
@@ -237,6 +237,9 @@ mod tests {
         ] {
             comes_back(text.as_bytes());
         }
+        let long: Vec<_> = (0..400_000).map(|at| (at, at, 1)).collect();
+        let long = answer(&long);
+        assert!(long.len() > ANSWER_MAX && comes_back(&long) == long.len());
         let most = u64::MAX;
         comes_back(&answer(&[
             (most, most, most),
