@@ -27,6 +27,10 @@ pub(crate) fn program(named: &str) -> Result<PathBuf, Failure> {
         return Ok(built);
     }
     let tree = folder.join("tree");
+    if tree.exists() {
+        // A build that was interrupted has left it.
+        fs::remove_dir_all(&tree)?;
+    }
     told_by(
         git(repository)
             .args(["worktree", "add", "--force", "--detach"])
