@@ -144,8 +144,11 @@ impl Poster {
                 true
             }
             Posted::TooLarge => {
-                let text = "it answers 413 to a batch of one record: let it take larger bodies";
-                self.refuse(target, stream, (text, page.items), None)
+                let text = format!(
+                    "it answers 413 to {} alone: let it take larger bodies",
+                    page.next
+                );
+                self.refuse(target, stream, (&text, page.items), None)
             }
             Posted::Refused(why, asked) => {
                 let text = match page.items {
