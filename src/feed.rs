@@ -199,11 +199,7 @@ impl Feed {
     }
 
     fn stream(&self, stream: FeedStream) -> &ReadStream {
-        let [settlements, dead_tokens] = &self.streams;
-        match stream {
-            FeedStream::Settlements => settlements,
-            FeedStream::DeadTokens => dead_tokens,
-        }
+        stream.of(&self.streams)
     }
 
     /// Reads what comes after a cursor, or from the oldest on: up to `limit` records and gaps, of

@@ -161,11 +161,3 @@ impl Webhook {
         self.is_abandoned.store(is_late, Ordering::Release);
     }
 }
-
-/// Of what there is for settlements and for dead tokens, that of a stream.
-fn of_stream<T>([settlements, dead_tokens]: &mut [T; 2], stream: FeedStream) -> &mut T {
-    match stream {
-        FeedStream::Settlements => settlements,
-        FeedStream::DeadTokens => dead_tokens,
-    }
-}

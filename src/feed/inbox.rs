@@ -194,12 +194,7 @@ impl FeedInbox {
     /// Moves the records of a stream to where there are none.
     pub(super) fn hand_over(&self, stream: FeedStream, into: &mut Entries) {
         let mut inner = self.lock();
-        let [settlements, dead_tokens] = &mut inner.streams;
-        let from = match stream {
-            FeedStream::Settlements => settlements,
-            FeedStream::DeadTokens => dead_tokens,
-        };
-        std::mem::swap(from, into);
+        std::mem::swap(stream.of_mut(&mut inner.streams), into);
     }
 }
 

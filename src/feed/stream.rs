@@ -30,4 +30,20 @@ impl FeedStream {
             Self::DeadTokens => "/tokens/dead",
         }
     }
+
+    /// Of what there is for each of [`FeedStream::ALL`], that of this one.
+    pub fn of<T>(self, [settlements, dead_tokens]: &[T; 2]) -> &T {
+        match self {
+            Self::Settlements => settlements,
+            Self::DeadTokens => dead_tokens,
+        }
+    }
+
+    /// As [`FeedStream::of`], to be changed.
+    pub fn of_mut<T>(self, [settlements, dead_tokens]: &mut [T; 2]) -> &mut T {
+        match self {
+            Self::Settlements => settlements,
+            Self::DeadTokens => dead_tokens,
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::places::HookPlaces;
 use super::post::{Posted, SIGNATURE, body, signature};
 use super::turn::StreamTurn;
-use super::{ANSWERS_WITHIN, HookTarget, of_stream};
+use super::{ANSWERS_WITHIN, HookTarget};
 use crate::count::{self, Seldom};
 use crate::feed::{Feed, FeedPage, FeedStream};
 use crate::jitter::Random;
@@ -104,7 +104,7 @@ impl Poster {
         let mut wait = LOOKS_EVERY;
         for stream in &target.streams {
             let now = moment::now();
-            let rests_until = of_stream(&mut self.turns, *stream).rests_until;
+            let rests_until = stream.of_mut(&mut self.turns).rests_until;
             if let Some(until) = rests_until.filter(|until| *until > now) {
                 wait = wait.min(until.saturating_duration_since(now));
             } else if self.post_next(target, *stream) {
@@ -117,7 +117,7 @@ impl Poster {
     /// Posts the next batch of a stream, if there is one; whether to go on at once.
     fn post_next(&mut self, target: &HookTarget, stream: FeedStream) -> bool {
         self.count_missed(target, stream);
-        let limit = of_stream(&mut self.turns, stream).limit();
+        let limit = stream.of_mut(&mut self.turns).limit();
         let read = self.feed.read_on(stream, self.places.of(stream), limit);
         let page = match read {
             Ok(page) => page,
@@ -127,7 +127,7 @@ impl Poster {
                 return false;
             }
         };
-        let turn = of_stream(&mut self.turns, stream);
+        let turn = stream.of_mut(&mut self.turns);
         if page.records.is_empty() && !page.more {
             turn.failures = 0;
         }
@@ -164,7 +164,7 @@ impl Poster {
     fn count_missed(&mut self, target: &HookTarget, stream: FeedStream) {
         let cursor = self.places.of(stream);
         let removed = self.feed.removed(stream, cursor);
-        let turn = of_stream(&mut self.turns, stream);
+        let turn = stream.of_mut(&mut self.turns);
         let missed = turn.missed(removed, cursor.is_some());
         if missed == 0 {
             return;
@@ -190,7 +190,7 @@ impl Poster {
     fn shrink(&mut self, target: &HookTarget, stream: FeedStream, (items, bytes): (usize, usize)) {
         self.stats.failed.fetch_add(1, Ordering::Relaxed);
         let now = moment::now();
-        let turn = of_stream(&mut self.turns, stream);
+        let turn = stream.of_mut(&mut self.turns);
         turn.too_large(items, now);
         if turn.told_size.note(now).is_some() {
             ::log::info!(
@@ -203,11 +203,7 @@ impl Poster {
     }
 
     fn posts(&self, stream: FeedStream) -> &StreamPosts {
-        let [settlements, dead_tokens] = &self.stats.streams;
-        match stream {
-            FeedStream::Settlements => settlements,
-            FeedStream::DeadTokens => dead_tokens,
-        }
+        stream.of(&self.stats.streams)
     }
 
     /// How a stream stands. What has waited longest while posts fail may be gone meanwhile, and
@@ -223,7 +219,7 @@ impl Poster {
     /// A batch was taken; whether there is more.
     fn take(&mut self, target: &HookTarget, stream: FeedStream, page: FeedPage) -> bool {
         self.stats.taken.fetch_add(1, Ordering::Relaxed);
-        let turn = of_stream(&mut self.turns, stream);
+        let turn = stream.of_mut(&mut self.turns);
         if turn.is_failing {
             let word = stream.word();
             ::log::info!("webhook {}: takes {word} again", target.shown());
@@ -257,7 +253,7 @@ impl Poster {
         asked: Option<Duration>,
     ) {
         let (now, random) = (moment::now(), self.random.draw());
-        let turn = of_stream(&mut self.turns, stream);
+        let turn = stream.of_mut(&mut self.turns);
         let wait = turn.failed(items, asked, (now, random));
         let failures = turn.failures;
         if let Some(times) = turn.told.note(now) {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::of_stream;
 use crate::feed::{Feed, FeedStream};
 use crate::journal::Files;
 
@@ -67,7 +66,7 @@ impl HookPlaces {
     /// Forgets what is no cursor of that feed, and tells it: those streams begin anew.
     pub(super) fn forget_unknown(&mut self, feed: &Feed) {
         for stream in FeedStream::ALL {
-            let cursor = of_stream(&mut self.cursors, stream);
+            let cursor = stream.of_mut(&mut self.cursors);
             if cursor.take_if(|it| !feed.knows(stream, it)).is_some() {
                 // Or its number may be one of this feed's at the next start.
                 self.is_dirty = true;
@@ -84,16 +83,12 @@ impl HookPlaces {
 
     /// What a stream was taken up to.
     pub(super) fn of(&self, stream: FeedStream) -> Option<&str> {
-        let [settlements, dead_tokens] = &self.cursors;
-        match stream {
-            FeedStream::Settlements => settlements.as_deref(),
-            FeedStream::DeadTokens => dead_tokens.as_deref(),
-        }
+        stream.of(&self.cursors).as_deref()
     }
 
     /// A stream was taken up to that cursor.
     pub(super) fn set(&mut self, stream: FeedStream, cursor: String) {
-        *of_stream(&mut self.cursors, stream) = Some(cursor);
+        *stream.of_mut(&mut self.cursors) = Some(cursor);
         self.is_dirty = true;
     }
 
