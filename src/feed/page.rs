@@ -37,8 +37,6 @@ pub(super) struct StreamPage {
     pub(super) seen: u64,
     /// Whether there was more than would fit.
     pub(super) more: bool,
-    /// Records that are missing, as far as is known.
-    pub(super) missing: u64,
     /// When the first push was settled, in milliseconds since the Unix epoch.
     pub(super) oldest: Option<u64>,
 }
@@ -83,7 +81,6 @@ impl Printer<'_> {
             return false;
         }
         let cursor = self.item(before - 1);
-        self.page.missing += missing;
         record::write_gap(&cursor, Some(missing), &mut self.page.json);
         true
     }
