@@ -137,7 +137,8 @@ impl Scene {
             {"platform": 1, "token": ["0bad4100"], "message": "Hi", "badge": 3, "expiry": 3600,
              "identifier": "id-1"}]}));
         let failed = reply.json()["accepted"][2]["first_id"].to_string();
-        daemon.wait_idle();
+        let dead = || daemon.request("GET", "/tokens/dead", b"");
+        wait_until("the feed to have it", || dead().text().contains(&failed));
         let scene = Self {
             site,
             daemon,
