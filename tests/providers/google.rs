@@ -212,11 +212,9 @@ fn what_google_refuses_of_a_workload_holds_the_lane_and_is_mended_in_its_place()
                 .unwrap_or_default();
             stat["lanes"]["android"]["state"] == "held" && error.contains(told)
         });
-        assert!(
-            site.operator_log().contains("external.json"),
-            "{}",
-            site.operator_log()
-        );
+        wait_until("the operator to be told of the file", || {
+            site.operator_log().contains("external.json")
+        });
         let explained = run({
             let mut command = sterna();
             command.args(["explain", word]);
