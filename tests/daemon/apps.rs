@@ -308,7 +308,10 @@ fn two_hundred_apps_cost_what_they_are_used_for() {
         "1 app: {threads_of_one} threads, {memory_of_one} KiB; {APPS} more: {threads} threads, \
          {memory} KiB"
     );
-    assert_eq!(threads, threads_of_one, "idle ones have no threads");
+    // One of a caller's connection may be about to end.
+    wait_until("the idle ones to have no threads", || {
+        figures(&daemon).0 <= threads_of_one
+    });
     let per_app = (memory - memory_of_one.min(memory)) / APPS;
     assert!(per_app < 512, "{per_app} KiB for each idle app");
     let connections = || simulated.simulator.connections();
