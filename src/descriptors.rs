@@ -76,6 +76,8 @@ pub struct Share {
     pub connections: usize,
     /// Connections of callers that `core.max_connections` allows.
     asked: usize,
+    /// Nobody has asked for so many: what the limit leaves will do.
+    is_default: bool,
     /// What all others may need.
     reserve: usize,
     limit: usize,
@@ -89,7 +91,8 @@ impl Share {
     pub fn of(config: &Config, limit: usize) -> Self {
         let most = config.core.provider_connections;
         let most = most.map_or(usize::MAX, NonZeroUsize::get);
-        let (asked, lanes) = (config.core.max_connections.get(), config.enabled().count());
+        let asked = config.core.max_connections.map(NonZeroUsize::get);
+        let lanes = config.enabled().count();
         let scrapers = match config.metrics.address {
             Some(_) => SCRAPERS + http1::BESIDE_CONNECTIONS,
             None => 0,
@@ -101,7 +104,7 @@ impl Share {
     /// Beside so many lanes with so many threads each, and so many of all lanes at most, and beside
     /// so many files for who scrapes at an address of its own.
     fn of_lanes(
-        asked: usize,
+        asked: Option<usize>,
         (lanes, workers, most): (usize, usize, usize),
         scrapers: usize,
         limit: usize,
@@ -116,11 +119,14 @@ impl Share {
         }
     }
 
-    fn new(asked: usize, reserve: usize, limit: usize) -> Self {
+    /// For so many callers; `None`: for as many as there may be without asking.
+    fn new(asked: Option<usize>, reserve: usize, limit: usize) -> Self {
+        let (asked, is_default) = (asked.unwrap_or(CALLERS), asked.is_none());
         let left = limit.saturating_sub(reserve + http1::BESIDE_CONNECTIONS);
         Self {
             connections: asked.min(left.max(CALLERS_MIN)),
             asked,
+            is_default,
             reserve,
             limit,
             lanes: 0,
@@ -133,7 +139,8 @@ impl Share {
         self.wanted() > self.limit
     }
 
-    /// What the operator is to know of `core.max_connections` if it does; what follows the `; ` is
+    /// What the operator is to know of `core.max_connections`, if it leaves fewer than the operator
+    /// has asked for, or too few; what follows the `; ` is
     /// what to do.
     pub fn warning(&self, whose: Whose) -> Option<String> {
         let Self {
@@ -162,7 +169,7 @@ impl Share {
                  {advice}"
             ));
         }
-        self.is_cut().then(|| {
+        (self.is_cut() && !self.is_default).then(|| {
             format!(
                 "{the} limit of open files is {limit}, which leaves {connections} connections to \
                  callers beside the {reserve} files of lanes, logs and journal and {beside} for \
@@ -211,6 +218,9 @@ const JOURNAL: usize = 16;
 /// reload reads, systemd, and one request that asks for figures of the process.
 const REST: usize = 32;
 
+/// Our limit: connections of callers that there may be without asking for more.
+pub const CALLERS: usize = 8192;
+
 /// Our limit: connections of callers that there may be however low the limit of open files is.
 const CALLERS_MIN: usize = 16;
 
@@ -222,7 +232,7 @@ mod tests {
     #[test]
     fn callers_have_what_is_left_and_both_numbers_are_told() {
         let beside = http1::BESIDE_CONNECTIONS;
-        let share = |limit| Share::new(512, 300, limit);
+        let share = |limit| Share::new(Some(512), 300, limit);
         let all = share(812 + beside);
         assert_eq!((all.connections, all.warning(Whose::Own)), (512, None));
         assert_eq!(share(usize::MAX).connections, 512);
@@ -252,14 +262,26 @@ mod tests {
             300,
             300 + http1::BESIDE_CONNECTIONS + CALLERS_MIN - 1,
         ] {
-            let share = Share::new(512, 300, limit);
+            let share = Share::new(Some(512), 300, limit);
             assert_eq!(share.connections, CALLERS_MIN);
             let warning = share.warning(Whose::Own).unwrap();
             assert!(warning.contains("may be left without"), "{warning}");
         }
-        let few = Share::new(3, 300, 20);
+        let few = Share::new(Some(3), 300, 20);
         assert_eq!(few.connections, 3);
         assert!(few.warning(Whose::Own).is_some());
+    }
+
+    #[test]
+    fn who_has_not_asked_for_a_number_has_what_there_is_without_a_word() {
+        let share = |limit| Share::new(None, 300, limit);
+        assert_eq!(share(usize::MAX).connections, CALLERS);
+        let fewer = share(1024);
+        let left = 1024 - 300 - http1::BESIDE_CONNECTIONS;
+        assert_eq!((fewer.connections, fewer.is_cut()), (left, true));
+        assert_eq!(fewer.warning(Whose::Own), None);
+        let warning = share(64).warning(Whose::Own).unwrap();
+        assert!(warning.contains("may be left without"), "{warning}");
     }
 
     #[test]
@@ -270,20 +292,20 @@ mod tests {
             .find_map(|line| line.strip_prefix("LimitNOFILE="));
         let limit = limit.unwrap().parse().unwrap();
         let lanes = 2 * (APPS_MAX + 1);
-        let share = Share::of_lanes(512, (lanes, 32, usize::MAX), 0, limit);
-        assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
+        let share = Share::of_lanes(None, (lanes, 32, usize::MAX), 0, limit);
+        assert_eq!((share.connections, share.is_cut()), (CALLERS, false));
         // On a larger machine they have to share threads, as the warning says.
-        let share = Share::of_lanes(512, (lanes, 256, usize::MAX), 0, limit);
+        let share = Share::of_lanes(Some(512), (lanes, 256, usize::MAX), 0, limit);
         assert_eq!(share.connections, CALLERS_MIN);
         let fewer = share.fewer_threads().unwrap();
         let advice = format!(", or set core.provider_connections = {fewer}");
         assert!(share.warning(Whose::Own).unwrap().contains(&advice));
-        let share = Share::of_lanes(512, (lanes, 256, fewer), 0, limit);
+        let share = Share::of_lanes(Some(512), (lanes, 256, fewer), 0, limit);
         assert_eq!((share.connections, share.warning(Whose::Own)), (512, None));
-        assert!(Share::of_lanes(512, (lanes, 256, fewer + 1), 0, limit).is_cut());
+        assert!(Share::of_lanes(Some(512), (lanes, 256, fewer + 1), 0, limit).is_cut());
         // Each lane needs one.
         assert_eq!(
-            Share::of_lanes(512, (lanes, 2, usize::MAX), 0, 1024).fewer_threads(),
+            Share::of_lanes(Some(512), (lanes, 2, usize::MAX), 0, 1024).fewer_threads(),
             None
         );
     }

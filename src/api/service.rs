@@ -43,7 +43,7 @@ use crate::crash_point;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::{Head, Refusal};
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
-use crate::http1::{Handler, More, Phase, RequestIds, Traceparent, Turnstile};
+use crate::http1::{Handler, More, Phase, RequestIds, Traceparent, Turnstile, while_waiting};
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::{self, Moment};
@@ -352,7 +352,7 @@ impl Service {
         let terms = self.terms.get();
         let keyless = Keyless::of(head, terms.keys.as_ref());
         if head.content_length() > 0 {
-            let _turn = self.turnstile.enter(body.len());
+            let _turn = while_waiting(|| self.turnstile.enter(body.len()));
             match gorush::translated(body, terms.rules.notification_max) {
                 // In its place: there is room for one.
                 Ok(translated) => *body = translated,
@@ -420,7 +420,7 @@ impl Service {
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
     ) -> Result<Plan, Unplanned> {
-        let _turn = self.turnstile.enter(body.len());
+        let _turn = while_waiting(|| self.turnstile.enter(body.len()));
         let rules = &terms.rules;
         let mut batch =
             decode(body, rules.notification_max, terms.trailing).map_err(|error| Unplanned {
@@ -451,7 +451,7 @@ impl Service {
         if is_delete && rights.apps().is_none() {
             return self.purge_push(id);
         }
-        let state = self.whereabouts.of(id, Moment::now());
+        let state = while_waiting(|| self.whereabouts.of(id, Moment::now()));
         if is_of_others(&state) {
             return state::unknown(id, self.ids.node());
         }

@@ -224,15 +224,18 @@ section! {
         "10",
         "nobody should wait for a code to log in with until a campaign is through",
     );
-    /// Callers' connections served at once.
-    pub max_connections: NonZeroUsize = Key::number(
-        512,
+    /// Callers' connections served at once at most; `None`: as many as the limit of open files
+    /// leaves, up to a default.
+    pub max_connections: Option<NonZeroUsize> {
+        Some(document.number(&keys.max_connections).map(count))
+    } = Key::optional(
+        ("8192, or what the limit of open files leaves", 8192),
         (1, MAX_CONNECTIONS_MAX),
         "connections",
         "Callers' connections open at once; a further one takes the place of one that is behind \
          with its request or answer, else of the longest idle, of a second at least",
     )
-    .unlike_gaurun("no limit", "512", "each costs a thread, and callers must not exhaust the host");
+    .unlike_gaurun("no limit", "8192", "callers must not exhaust the host");
     /// Bytes of one request body at most.
     pub max_body_bytes: NonZeroUsize = Key::number(
         8 * 1024 * 1024,

@@ -91,7 +91,7 @@ fn credentials_alone_are_a_configuration() {
             allows_empty_message: false,
             is_like_gaurun: false,
             bulk_from: NonZeroUsize::new(10).unwrap(),
-            max_connections: NonZeroUsize::new(512).unwrap(),
+            max_connections: None,
             max_body_bytes: NonZeroUsize::new(8_388_608).unwrap(),
             max_age: Duration::from_secs(24 * 3600),
             resend_unknown: true,

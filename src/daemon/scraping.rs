@@ -35,6 +35,7 @@ pub(super) fn listen(
     };
     let settings = Settings {
         max_connections: SCRAPERS,
+        threads: Some(1),
         // Nobody sends any: all the memory is for pages.
         max_body_bytes: 0,
         ..Settings::default()

@@ -96,7 +96,8 @@ pub(super) fn settings(config: &Config) -> http1::Settings {
 pub(super) fn too_many_connections(config: &Config) -> Option<String> {
     let warning = Share::of(config, descriptors::limit()).warning(Whose::Own)?;
     let asked = config.core.max_connections;
-    Some(format!("core.max_connections = {asked}: {warning}"))
+    let asked = asked.map_or_else(String::new, |asked| format!(" = {asked}"));
+    Some(format!("core.max_connections{asked}: {warning}"))
 }
 
 /// What the push log does not show.

@@ -1,6 +1,6 @@
 //! The body of a request: where it ends, and the buffer in which it is gathered.
 //!
-//! Pure: no I/O, no clock, and room in memory is asked for where there may be none.
+//! Pure: no I/O, no clock.
 
 #![cfg_attr(
     not(test),
@@ -74,18 +74,12 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Appends to the body, which will have `most` bytes at most. Before its buffer has more than
-    /// [`FREE`], `make_room` is called for all of them.
-    pub(super) fn push(
-        &mut self,
-        bytes: &[u8],
-        most: usize,
-        make_room: impl FnOnce() -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    /// Appends to the body, which will have `most` bytes at most. There has to be room for all of
+    /// them before it has more than [`FREE`].
+    pub(super) fn push(&mut self, bytes: &[u8], most: usize) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
             let capacity = if needed > FREE {
-                make_room()?;
                 most.max(needed)
             } else {
                 needed.next_power_of_two().clamp(SMALLEST, FREE)
@@ -94,15 +88,11 @@ impl Body {
                 .reserve_exact(capacity.saturating_sub(self.bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
-        Ok(())
     }
 
-    /// Forgets the body; gives its memory back if it was large.
+    /// Forgets the body and gives its memory back.
     pub(super) fn clear(&mut self) {
-        if self.bytes.capacity() > KEPT {
-            self.bytes = Vec::new();
-        }
-        self.bytes.clear();
+        self.bytes = Vec::new();
     }
 }
 
@@ -114,9 +104,6 @@ pub(crate) fn beside_free(body: usize, kept: usize) -> usize {
 /// Our limit: bytes of a body buffer, and of an answer, that each connection may have beside the
 /// budget.
 pub(crate) const FREE: usize = 64 * 1024;
-
-/// Our limit: bytes of a body's or answer's buffer that a connection keeps for the next one.
-pub(super) const KEPT: usize = 16 * 1024;
 
 /// The first step of the buffer.
 const SMALLEST: usize = 4096;

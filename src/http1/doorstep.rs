@@ -1,4 +1,4 @@
-//! Callers that are refused before they have a thread: each hears why, and has a moment to read it.
+//! Callers that are refused before they have a place: each hears why, and has a moment to read it.
 //!
 //! Nothing here waits. A socket that is closed with unread input resets its connection, and the
 //! answer may be lost with it: so what such a caller sends is read and thrown away meanwhile.

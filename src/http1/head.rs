@@ -392,6 +392,9 @@ pub struct HeadScan {
 }
 
 impl HeadScan {
+    /// Before the first byte.
+    pub(super) const START: Self = Self { seen: 0 };
+
     /// The length of the head with its empty line, once `bytes` holds all of it.
     ///
     /// `bytes` starts where the head starts, and only grows from call to call.

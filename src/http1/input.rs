@@ -1,47 +1,59 @@
-//! What a client has sent and nobody has read, and the waits for more.
+//! What a client has sent and nobody has read.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::mem;
 
-use super::registry::Place;
-use super::socket::{ListeningSocket, is_pause};
-use super::standing::Awaited;
-use crate::moment;
+use super::socket::ListeningSocket;
 
-/// The bytes between a socket and who parses them; also writes, since it knows the time-outs that
-/// are set on the socket.
+/// The bytes between a socket and who parses them.
+///
+/// A connection that waits for its caller keeps what is unread, and no more; who goes on with it
+/// lends it a buffer meanwhile.
 ///
 /// Invariant: 0 <= `start` <= `end` <= `buffer.len()`; the unread bytes are `start..end`.
-pub(super) struct RequestInput<'a> {
-    place: &'a Place,
+#[derive(Debug, Default)]
+pub(super) struct RequestInput {
+    /// What is unread while there is no buffer.
+    kept: Vec<u8>,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    read_timeout: Armed,
-    write_timeout: Armed,
+    /// Whether the kernel may have more.
+    has_more: bool,
+    /// Whether it may have the end of all, of which nothing would tell once more.
+    may_end: bool,
 }
 
-/// Why nothing more came.
+/// What one read has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfilled {
-    /// The deadline is over.
-    Late,
-    /// The connection was closed for another.
-    Evicted,
-    /// The client has ended the connection.
-    Gone,
+pub(super) enum Arrived {
+    /// Some bytes.
+    Bytes,
+    /// Nothing: more may come.
+    Nothing,
+    /// The end: nothing more will come.
+    End,
 }
 
-impl<'a> RequestInput<'a> {
-    pub(super) fn new(place: &'a Place) -> Self {
-        Self {
-            place,
-            buffer: vec![0; INPUT],
-            start: 0,
-            end: 0,
-            read_timeout: Armed::default(),
-            write_timeout: Armed::default(),
+impl RequestInput {
+    /// Takes a buffer until it is asked for it.
+    pub(super) fn lend(&mut self, spare: &mut Vec<u8>) {
+        // Who has panicked has not given it back.
+        spare.resize(INPUT, 0);
+        mem::swap(&mut self.buffer, spare);
+        let kept = mem::take(&mut self.kept);
+        // At most as long: it was in such a buffer.
+        if let Some(place) = self.buffer.get_mut(..kept.len()) {
+            place.copy_from_slice(&kept);
         }
+        (self.start, self.end) = (0, kept.len());
+    }
+
+    /// Gives the buffer back, and keeps what is unread.
+    pub(super) fn give_back(&mut self, spare: &mut Vec<u8>) {
+        self.kept = self.unread().to_vec();
+        (self.start, self.end) = (0, 0);
+        mem::swap(&mut self.buffer, spare);
     }
 
     pub(super) fn unread(&self) -> &[u8] {
@@ -65,168 +77,68 @@ impl<'a> RequestInput<'a> {
         !matches!(self.unread(), b"" | b"\r")
     }
 
-    /// What is unread, after waiting for some of it if need be: for the rest of a body, of which
-    /// so many bytes have come.
-    pub(super) fn unread_or_fill(
-        &mut self,
-        deadline: Instant,
-        body: usize,
-    ) -> Result<&[u8], Unfilled> {
-        if self.unread().is_empty() {
-            self.fill(deadline, Some((Awaited::Body, body)))?;
-        }
-        Ok(self.unread())
+    /// Notes that something may have come; `may_end`: the end of it, too.
+    pub(super) fn note(&mut self, may_end: bool) {
+        self.has_more = true;
+        self.may_end |= may_end;
     }
 
-    /// Reads once. `awaited` is what the client owes, and how much of it has come; `None` if it
-    /// owes nothing but a request.
-    pub(super) fn fill(
-        &mut self,
-        deadline: Instant,
-        awaited: Option<(Awaited, usize)>,
-    ) -> Result<(), Unfilled> {
+    /// Reads once, without waiting.
+    pub(super) fn read(&mut self, socket: &ListeningSocket) -> Arrived {
+        if !self.has_more {
+            return Arrived::Nothing;
+        }
         if self.end == self.buffer.len() {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
-        loop {
-            if let Some((awaited, moved)) = awaited {
-                // After a pause, too: if the process was stopped, the wait begins anew.
-                self.place
-                    .wait(awaited, moved)
-                    .map_err(|_| Unfilled::Evicted)?;
-            }
-            let read = self.read(deadline);
-            if awaited.is_some() {
-                self.place.resume();
-            }
-            match read {
-                Ok(0) if self.place.is_evicted() => return Err(Unfilled::Evicted),
-                Ok(0) => return Err(Unfilled::Gone),
-                Ok(bytes) => {
-                    self.end += bytes;
-                    return Ok(());
-                }
-                Err(error) if is_pause(&error) => {}
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Err(Unfilled::Late);
-                }
-                Err(_) => return Err(Unfilled::Gone),
-            }
-        }
-    }
-
-    /// Reads once; `TimedOut` if nothing is there after the deadline.
-    fn read(&mut self, deadline: Instant) -> io::Result<usize> {
-        let socket = &self.place.slot.socket;
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
-        match self.read_timeout.change(deadline) {
-            Ok(None) => {}
-            Ok(Some(timeout)) => socket.set_read_timeout(timeout)?,
-            // We may be late ourselves: what has come by then has come.
-            Err(late) => {
-                let read = socket.read_now(room);
-                let nothing = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-                return if read.as_ref().is_err_and(nothing) {
-                    Err(late)
-                } else {
-                    read
-                };
-            }
-        }
-        socket.read(room)
-    }
-
-    /// Writes all of it; an error also if the connection is closed for another meanwhile.
-    pub(super) fn write(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
-        let socket = &self.place.slot.socket;
-        let mut written = 0;
-        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            match socket.write_now(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(more) => written += more,
+        loop {
+            match socket.read_now(room) {
+                Ok(0) => return Arrived::End,
+                Ok(bytes) => {
+                    // That there was no more is all that another read would say.
+                    self.has_more = self.may_end || bytes == room.len();
+                    self.end += bytes;
+                    return Arrived::Bytes;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.place
-                        .wait(Awaited::Taking, written)
-                        .map_err(|_| io::ErrorKind::ConnectionAborted)?;
-                    let part = rest.get(..PART).unwrap_or(rest);
-                    let waited = self.write_part(socket, part, deadline);
-                    self.place.resume();
-                    written += waited?;
+                    (self.has_more, self.may_end) = (false, false);
+                    return Arrived::Nothing;
                 }
-                Err(error) => return Err(error),
+                Err(_) => return Arrived::End,
             }
         }
-        Ok(())
-    }
-
-    /// Waits until some of it is taken.
-    fn write_part(
-        &mut self,
-        socket: &ListeningSocket,
-        part: &[u8],
-        deadline: Instant,
-    ) -> io::Result<usize> {
-        if let Some(timeout) = self.write_timeout.change(deadline)? {
-            socket.set_write_timeout(timeout)?;
-        }
-        match socket.write(part) {
-            Err(error) if is_pause(&error) => Ok(0),
-            written => written,
-        }
     }
 }
 
-/// A time-out that is set on the socket; zero before it is.
-#[derive(Default)]
-struct Armed(Duration);
-
-impl Armed {
-    /// The time-out to set so that a call ends by the deadline; `TimedOut` if that is over.
-    ///
-    /// None if the one that is set ends by it, or a sixteenth of what is left too late: this saves
-    /// two system calls for each request of a kept connection.
-    fn change(&mut self, deadline: Instant) -> io::Result<Option<Duration>> {
-        let left = deadline.saturating_duration_since(moment::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        if !self.0.is_zero() && self.0 <= left + left / 16 && self.0 >= left / 2 {
-            return Ok(None);
-        }
-        self.0 = left.max(Duration::from_millis(1));
-        Ok(Some(self.0))
-    }
-}
-
-/// A connection's input buffer: a whole head and no more, so what a client sends ahead waits in
-/// the kernel.
+/// The input buffer of who goes on with a connection: a whole head and no more, so what a client
+/// sends ahead waits in the kernel.
 const INPUT: usize = super::head::MAX_HEAD + 2;
-
-/// Bytes of an answer for which one wait lasts, so that it is seen how fast they are taken.
-const PART: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
     use std::os::unix::net::UnixStream;
 
-    use super::super::registry::Registry;
     use super::*;
 
     #[test]
     fn the_half_of_an_empty_line_is_the_begin_of_nothing() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let place = Registry::new().enter(ListeningSocket::Unix(ours));
-        let mut input = RequestInput::new(&place);
+        let ours = ListeningSocket::Unix(ours);
+        let (mut input, mut spare) = (RequestInput::default(), Vec::new());
         let mut more = |bytes: &[u8]| {
             theirs.write_all(bytes).unwrap();
-            let deadline = moment::now() + Duration::from_secs(10);
-            input.fill(deadline, None).unwrap();
+            input.note(false);
+            input.lend(&mut spare);
+            assert_eq!(input.read(&ours), Arrived::Bytes);
             let begins = input.skip_empty_lines();
-            (begins, input.unread().to_vec())
+            let unread = input.unread().to_vec();
+            input.give_back(&mut spare);
+            (begins, unread)
         };
         assert_eq!(more(b"\r"), (false, b"\r".to_vec()));
         assert_eq!(more(b"\n"), (false, Vec::new()));
@@ -235,29 +147,17 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_set_when_the_one_that_is_set_would_end_too_late_or_too_soon() {
-        let change = |set: Duration, left: Duration| {
-            let changed = Armed(set).change(moment::now() + left).unwrap();
-            changed.is_some()
-        };
-        let secs = Duration::from_secs;
-        assert!(!change(secs(100), secs(100)));
-        assert!(!change(secs(100), secs(150)));
-        assert!(change(secs(100), secs(90)));
-        assert!(change(secs(100), secs(300)));
-        assert!(change(Duration::ZERO, secs(1)));
-        let over = Armed(secs(1)).change(moment::now()).unwrap_err();
-        assert_eq!(over.kind(), io::ErrorKind::TimedOut);
-    }
-
-    #[test]
-    fn a_socket_without_a_timeout_gets_one_however_little_is_left() {
-        let deadline = moment::now() + Duration::from_millis(50);
-        loop {
-            match Armed::default().change(deadline) {
-                Ok(set) => assert!(set.is_some_and(|timeout| timeout >= Duration::from_millis(1))),
-                Err(error) => break assert_eq!(error.kind(), io::ErrorKind::TimedOut),
-            }
-        }
+    fn the_end_is_read_when_it_came_with_the_last_bytes_and_nothing_tells_of_it_again() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ours = ListeningSocket::Unix(ours);
+        let (mut input, mut spare) = (RequestInput::default(), Vec::new());
+        input.lend(&mut spare);
+        assert_eq!(input.read(&ours), Arrived::Nothing, "nothing was noted");
+        theirs.write_all(b"last").unwrap();
+        theirs.shutdown(std::net::Shutdown::Write).unwrap();
+        input.note(true);
+        assert_eq!(input.read(&ours), Arrived::Bytes);
+        assert_eq!(input.unread(), b"last");
+        assert_eq!(input.read(&ours), Arrived::End);
     }
 }

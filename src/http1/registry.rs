@@ -9,14 +9,14 @@ use super::socket::ListeningSocket;
 use super::standing::{Awaited, Claim, Rank, Standing, StandingVerdict, whom_to_close};
 use crate::moment;
 
-/// One open connection, shared by its thread and the acceptor.
+/// One open connection, as far as it is not in the hands of one alone.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) socket: ListeningSocket,
     state: Mutex<PlaceState>,
 }
 
-/// The lock orders what a thread does with its connection and what is done to it: no request that
+/// The lock orders what is done with a connection and what is done to it: no request that
 /// was begun is cut off as idle, and a connection that falls idle while the listener stops is seen
 /// by one of the two.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ struct PlaceState {
     standing: Standing,
     /// Closed for another, or at the end.
     evicted: bool,
-    /// Closed for another, and counted as such: nothing keeps its thread.
+    /// Closed for another, and counted as such: nothing keeps it.
     leaving: bool,
     /// It has been answered and stays for more.
     stays: bool,
@@ -43,7 +43,7 @@ pub(super) struct Registry {
 struct Open {
     slots: HashMap<u64, Arc<Slot>>,
     next: u64,
-    /// Those that were closed for others, and whose threads have not ended yet.
+    /// Those that were closed for others and have not gone yet.
     leaving: usize,
     /// Those that have been answered and stay for more.
     staying: usize,
@@ -86,7 +86,9 @@ pub(super) struct Evicted;
 impl Registry {
     pub(super) fn new() -> Arc<Self> {
         let registry = Self::default();
-        registry.lock().most_staying = usize::MAX;
+        let mut open = registry.lock();
+        (open.most_staying, open.next) = (usize::MAX, FIRST);
+        drop(open);
         Arc::new(registry)
     }
 
@@ -140,7 +142,7 @@ impl Registry {
 
     /// Sees to it that connections which hold that much of the budget leave, as far as their
     /// callers let us wait for them.
-    fn free_memory(&self, bytes: usize) {
+    pub(super) fn free_memory(&self, bytes: usize) {
         let mut open = self.lock();
         let is_coming = |open: &Open| {
             let leaving = open.slots.values().map(|slot| {
@@ -274,8 +276,8 @@ impl Slot {
         }
     }
 
-    /// Wakes the thread, which reads on no more. What it has read whole is still answered, and who
-    /// has begun a request hears why that is not.
+    /// Ends what is read. What was read whole is still answered, and who has begun a request
+    /// hears why that is not.
     fn evict(&self, state: &mut PlaceState) {
         state.evicted = true;
         match state.standing.awaited() {
@@ -283,9 +285,7 @@ impl Slot {
             _ => self.socket.deafen(),
         }
     }
-}
 
-impl Place {
     /// Marks the connection as waiting for a request.
     pub(super) fn fall_idle(&self) -> Result<(), Evicted> {
         self.unless_evicted(|standing| standing.fall_idle(moment::now()))
@@ -293,7 +293,7 @@ impl Place {
 
     /// Marks the connection as having a request, or one whose turn has come.
     pub(super) fn begin(&self) {
-        self.slot.lock().standing.begin(moment::now());
+        self.lock().standing.begin(moment::now());
     }
 
     /// Marks the connection as waiting for its caller, of whose body or answer so much has moved.
@@ -303,7 +303,39 @@ impl Place {
 
     /// Marks the connection as ours to go on with.
     pub(super) fn resume(&self) {
-        self.slot.lock().standing.resume(moment::now());
+        self.lock().standing.resume(moment::now());
+    }
+
+    /// Since when its caller owes what is awaited.
+    #[cfg(test)]
+    pub(super) fn since(&self) -> std::time::Instant {
+        self.lock().standing.since()
+    }
+
+    /// Whether it was closed for another.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.lock().evicted
+    }
+
+    /// Says how much of the budget for large bodies and answers it has.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.lock().holds = bytes;
+    }
+
+    fn unless_evicted(&self, change: impl FnOnce(&mut Standing)) -> Result<(), Evicted> {
+        let mut state = self.lock();
+        if state.evicted {
+            return Err(Evicted);
+        }
+        change(&mut state.standing);
+        Ok(())
+    }
+}
+
+impl Place {
+    /// The number of the connection, which no other has.
+    pub(super) fn number(&self) -> u64 {
+        self.entry.number
     }
 
     /// Marks the connection as having a whole request. If it was closed for another meanwhile, it
@@ -314,17 +346,6 @@ impl Place {
             self.slot.lock().leaving = false;
             open.leaving = open.leaving.saturating_sub(1);
         }
-    }
-
-    /// Since when its caller owes what is awaited.
-    #[cfg(test)]
-    pub(super) fn since(&self) -> std::time::Instant {
-        self.slot.lock().standing.since()
-    }
-
-    /// Whether it was closed for another.
-    pub(super) fn is_evicted(&self) -> bool {
-        self.slot.lock().evicted
     }
 
     /// Whether it is closed after this answer, since places are short: nobody is surprised by the
@@ -338,25 +359,6 @@ impl Place {
         open.closed.parting += u64::from(!stays && !state.evicted);
         state.stays = stays;
         !stays
-    }
-
-    /// Sees to it that others leave that hold so much of the budget.
-    pub(super) fn free_memory(&self, bytes: usize) {
-        self.entry.registry.free_memory(bytes);
-    }
-
-    /// Says how much of the budget for large bodies and answers it has.
-    pub(super) fn hold(&self, bytes: usize) {
-        self.slot.lock().holds = bytes;
-    }
-
-    fn unless_evicted(&self, change: impl FnOnce(&mut Standing)) -> Result<(), Evicted> {
-        let mut state = self.slot.lock();
-        if state.evicted {
-            return Err(Evicted);
-        }
-        change(&mut state.standing);
-        Ok(())
     }
 }
 
@@ -375,14 +377,18 @@ impl Drop for Enrolled {
     }
 }
 
-/// Our limit: connections that are closed for others and whose threads have not ended yet.
+/// The number of the first connection: those before are what else is watched.
+const FIRST: u64 = 2;
+
+/// Our limit: connections that are closed for others and have not gone yet.
 pub(super) const LEAVING_MAX: usize = 16;
 
 /// Our limit: the share of all places that is left to callers who have not been answered yet; one
 /// in so many.
 const SPARE: usize = 8;
 
-/// How soon it is looked again whether there is room: threads end and requests are read meanwhile.
+/// How soon it is looked again whether there is room: connections go and requests are read
+/// meanwhile.
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -398,7 +404,7 @@ mod tests {
     }
 
     fn hears_no_more(place: &Place) -> bool {
-        place.is_evicted() && matches!(place.slot.socket.read(&mut [0; 1]), Ok(0))
+        place.slot.is_evicted() && matches!(place.slot.socket.read_now(&mut [0; 1]), Ok(0))
     }
 
     /// Asks until there is room: nobody is closed in its first moments.
@@ -418,31 +424,31 @@ mod tests {
         let (older, _older_client) = enter(&registry);
         let (newer, _newer_client) = enter(&registry);
         let (half, _half_client) = enter(&registry);
-        busy.begin();
-        older.fall_idle().unwrap();
-        newer.fall_idle().unwrap();
-        half.begin();
-        half.wait(Awaited::Head, 0).unwrap();
+        busy.slot.begin();
+        older.slot.fall_idle().unwrap();
+        newer.slot.fall_idle().unwrap();
+        half.slot.begin();
+        half.slot.wait(Awaited::Head, 0).unwrap();
         assert_eq!(registry.make_room(5), Room::Free);
         for (most, place) in [(4, &half), (3, &older), (2, &newer)] {
-            assert!(!place.is_evicted());
+            assert!(!place.slot.is_evicted());
             room(&registry, most);
             assert!(hears_no_more(place), "one of {most} too many");
         }
         assert_eq!(registry.make_room(1), Room::Busy);
-        assert!(!busy.is_evicted() && busy.parts());
+        assert!(!busy.slot.is_evicted() && busy.parts());
         let tally = registry.take_closed();
         assert_eq!((tally.unfinished, tally.idle, tally.parting), (1, 2, 1));
         assert_eq!(registry.take_closed(), CrowdTally::default());
-        busy.fall_idle().unwrap();
+        busy.slot.fall_idle().unwrap();
         room(&registry, 1);
         assert!(hears_no_more(&busy));
         // Whose answer said that the connection ends has lost nothing.
         let (parting, _parting_client) = enter(&registry);
         registry.take_closed();
-        parting.wait(Awaited::Farewell, 0).unwrap();
+        parting.slot.wait(Awaited::Farewell, 0).unwrap();
         room(&registry, 1);
-        assert!(parting.is_evicted());
+        assert!(parting.slot.is_evicted());
         assert_eq!(registry.take_closed(), CrowdTally::default());
     }
 
@@ -455,7 +461,7 @@ mod tests {
         while begun.elapsed() < Duration::from_millis(50) {
             assert!(matches!(registry.make_room(1), Room::Soon(_)));
         }
-        assert_eq!(place.slot.socket.read(&mut [0; 1]).unwrap(), 1);
+        assert_eq!(place.slot.socket.read_now(&mut [0; 1]).unwrap(), 1);
         room(&registry, 1);
     }
 
@@ -465,13 +471,13 @@ mod tests {
         let (place, client) = enter(&registry);
         room(&registry, 1);
         assert_eq!(registry.lock().leaving, 1);
-        place.begin();
+        place.slot.begin();
         place.work();
         assert_eq!(registry.lock().leaving, 0, "it stays for a while");
-        place.slot.socket.write(b"x").unwrap();
+        place.slot.socket.write_now(b"x").unwrap();
         assert_eq!(std::io::Read::read(&mut &client, &mut [0; 9]).unwrap(), 1);
-        assert_eq!(place.wait(Awaited::Head, 0), Err(Evicted));
-        assert_eq!(place.fall_idle(), Err(Evicted));
+        assert_eq!(place.slot.wait(Awaited::Head, 0), Err(Evicted));
+        assert_eq!(place.slot.fall_idle(), Err(Evicted));
     }
 
     #[test]
@@ -492,7 +498,7 @@ mod tests {
         let places: Vec<_> = (0..2).map(|_| enter(&registry)).collect();
         let parting = || places.iter().filter(|(place, _)| place.parts()).count();
         for (place, _) in &places {
-            place.begin();
+            place.slot.begin();
         }
         assert_eq!(registry.make_room(3), Room::Free);
         assert_eq!(parting(), 0);
@@ -511,7 +517,7 @@ mod tests {
         assert_eq!(registry.lock().leaving, LEAVING_MAX);
         places.push(enter(&registry));
         assert_eq!(registry.make_room(2), Room::Soon(MOMENT));
-        let leaves = places.iter().position(|(place, _)| place.is_evicted());
+        let leaves = places.iter().position(|(place, _)| place.slot.is_evicted());
         drop(places.remove(leaves.unwrap()));
         room(&registry, 2);
     }
@@ -523,31 +529,31 @@ mod tests {
         let (free, _free_client) = enter(&registry);
         let (busy, _busy_client) = enter(&registry);
         for place in [&behind, &free] {
-            place.begin();
-            place.wait(Awaited::Body, 0).unwrap();
+            place.slot.begin();
+            place.slot.wait(Awaited::Body, 0).unwrap();
         }
-        busy.begin();
-        behind.hold(10);
-        busy.hold(10);
-        while !behind.is_evicted() {
+        busy.slot.begin();
+        behind.slot.hold(10);
+        busy.slot.hold(10);
+        while !behind.slot.is_evicted() {
             registry.free_memory(1);
             std::thread::yield_now();
         }
         let (other, _other_client) = enter(&registry);
-        other.begin();
-        other.hold(1);
-        other.wait(Awaited::Body, 0).unwrap();
+        other.slot.begin();
+        other.slot.hold(1);
+        other.slot.wait(Awaited::Body, 0).unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(50) {
             registry.free_memory(10);
         }
-        assert!(!other.is_evicted(), "enough is coming");
+        assert!(!other.slot.is_evicted(), "enough is coming");
         drop(behind);
-        while !other.is_evicted() {
+        while !other.slot.is_evicted() {
             registry.free_memory(10);
             std::thread::yield_now();
         }
-        assert!(!free.is_evicted() && !busy.is_evicted());
+        assert!(!free.slot.is_evicted() && !busy.slot.is_evicted());
     }
 
     #[test]
@@ -555,7 +561,7 @@ mod tests {
         let registry = Registry::new();
         let (place, _client) = enter(&registry);
         registry.evict_all_idle_for(Duration::from_secs(3600));
-        assert!(!place.is_evicted());
+        assert!(!place.slot.is_evicted());
         registry.evict_all_idle_for(Duration::ZERO);
         assert!(hears_no_more(&place));
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 /// The listener's bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Most connections open at once, each with a thread, beside
-    /// [`BESIDE_CONNECTIONS`](super::BESIDE_CONNECTIONS).
+    /// Most connections open at once, beside [`BESIDE_CONNECTIONS`](super::BESIDE_CONNECTIONS).
     pub max_connections: usize,
+    /// Threads that answer, beside those that wait for something; `None`: as many as suit the
+    /// machine.
+    pub threads: Option<usize>,
     /// Whether more were asked for, and the limit of open files leaves no more.
     pub is_cut: bool,
     /// Most bytes of a request body.
@@ -21,7 +23,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            max_connections: 512,
+            max_connections: 8192,
+            threads: None,
             is_cut: false,
             max_body_bytes: 8 * 1024 * 1024,
             timeouts: Timeouts::default(),

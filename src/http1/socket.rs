@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token, Waker};
@@ -156,16 +155,26 @@ impl Bound {
     ///
     /// The system's, when it gives no descriptor.
     pub fn watch(&self) -> io::Result<(Poll, Waker)> {
-        let descriptor = match &self.0 {
-            Inlet::Tcp(listener) => listener.as_raw_fd(),
-            Inlet::Unix { listener, .. } => listener.as_raw_fd(),
-        };
         let poll = Poll::new()?;
+        let descriptor = self.descriptor();
         let mut source = SourceFd(&descriptor);
         poll.registry()
-            .register(&mut source, Token(0), Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), Token(1))?;
+            .register(&mut source, INLET, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
         Ok((poll, waker))
+    }
+
+    /// Has it watched no more. Closing it is not enough: others may listen on the same socket.
+    pub(super) fn leave(self, poll: &Poll) -> io::Result<()> {
+        let descriptor = self.descriptor();
+        poll.registry().deregister(&mut SourceFd(&descriptor))
+    }
+
+    fn descriptor(&self) -> RawFd {
+        match &self.0 {
+            Inlet::Tcp(listener) => listener.as_raw_fd(),
+            Inlet::Unix { listener, .. } => listener.as_raw_fd(),
+        }
     }
 }
 
@@ -293,7 +302,7 @@ pub fn is_pause(error: &io::Error) -> bool {
     )
 }
 
-/// One connection. Blocking; read, written and shut down through shared references.
+/// One connection. Nobody waits for it here; read, written and shut down through shared references.
 #[derive(Debug)]
 pub(super) enum ListeningSocket {
     Tcp(TcpStream),
@@ -331,22 +340,6 @@ impl ListeningSocket {
         }
     }
 
-    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        on_socket!(self, stream => (&*stream).read(buffer))
-    }
-
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        on_socket!(self, stream => (&*stream).write(bytes))
-    }
-
-    pub(super) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
-        on_socket!(self, stream => stream.set_read_timeout(Some(timeout)))
-    }
-
-    pub(super) fn set_write_timeout(&self, timeout: Duration) -> io::Result<()> {
-        on_socket!(self, stream => stream.set_write_timeout(Some(timeout)))
-    }
-
     /// Reads what is there, without waiting for it.
     pub(super) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (bytes, _) = recv(self.descriptor(), buffer, RecvFlags::DONTWAIT)?;
@@ -365,12 +358,12 @@ impl ListeningSocket {
         Ok(send(self.descriptor(), bytes, flags)?)
     }
 
-    /// Ends both directions, which wakes a thread that reads or writes.
+    /// Ends both directions, which tells who watches it.
     pub(super) fn shut(&self) {
         drop(on_socket!(self, stream => stream.shutdown(Shutdown::Both)));
     }
 
-    /// Ends the caller's direction, which wakes a thread that reads.
+    /// Ends the caller's direction, which tells who watches it.
     pub(super) fn deafen(&self) {
         drop(on_socket!(self, stream => stream.shutdown(Shutdown::Read)));
     }
@@ -380,10 +373,14 @@ impl ListeningSocket {
         drop(on_socket!(self, stream => stream.shutdown(Shutdown::Write)));
     }
 
-    fn descriptor(&self) -> BorrowedFd<'_> {
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
         on_socket!(self, stream => stream.as_fd())
     }
 }
+
+/// What [`Bound::watch`] calls the listening socket, and the waker.
+pub(super) const INLET: Token = Token(0);
+pub(super) const WAKER: Token = Token(1);
 
 /// Our limit: bytes of answers that the kernel takes for a connection over TCP; it doubles the
 /// number for what it needs itself.

@@ -80,7 +80,9 @@ fn check(daemon: &Daemon, manners: &Manners) {
 
 #[test]
 fn every_honest_request_is_answered_while_thousands_hold_connections() {
-    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let site = Site::unreachable()
+        .with("core.max_connections", 512)
+        .with("core.shutdown_timeout", 0);
     let begun = Instant::now();
     let daemon = site.start();
     for manners in all_manners() {
@@ -93,9 +95,51 @@ fn every_honest_request_is_answered_while_thousands_hold_connections() {
     assert!((1..=1 + minutes).contains(&told), "{told} lines: {log}");
 }
 
+/// Nobody is closed for another as long as all have places, and nobody has a thread.
+#[test]
+fn thousands_that_let_the_daemon_wait_have_their_places_and_cost_no_thread() {
+    let site = Site::unreachable().with("core.shutdown_timeout", 0);
+    let daemon = site.start();
+    let push = json!({"notifications": [{"token": [hex_token(1)], "platform": 1, "message": "m"}]});
+    assert_eq!(daemon.push(&push).status, 200);
+    let (threads, resident) = (daemon.status("Threads"), daemon.status("VmRSS"));
+    let half_a_body = "POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n{";
+    let whole = request("GET", "/healthz", b"");
+    let manners = [b"", &b"GET /he"[..], half_a_body.as_bytes(), &whole];
+    let mut quick = daemon.client();
+    let mut crowd: Vec<Client> = (0..CALLERS)
+        .map(|number| {
+            let mut client = daemon.client();
+            client.send(manners[number % manners.len()]);
+            if number % 100 == 0 {
+                assert_eq!(quick.request("GET", "/healthz", b"").status, 200);
+            }
+            client
+        })
+        .collect();
+    for client in crowd.iter_mut().skip(3).step_by(manners.len()) {
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.field("Connection")), (200, None));
+    }
+    // Of the last ones, whose ten seconds are not over.
+    for client in crowd.iter_mut().skip(1801).step_by(manners.len()) {
+        client.send(b"althz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.reply().status, 200);
+    }
+    assert_eq!(daemon.push(&push).status, 200);
+    let more = daemon.status("Threads").saturating_sub(threads);
+    // Who waits for the disk with a push has another in its stead.
+    assert!(more < 8, "{more} threads more");
+    let more = daemon.status("VmRSS").saturating_sub(resident) / CALLERS as u64;
+    // A body's first bytes have 4 KiB.
+    assert!(more < 8, "{more} KiB more for each");
+    drop(crowd);
+}
+
 #[test]
 fn the_same_over_a_unix_socket() {
     let site = Site::unreachable()
+        .with("core.max_connections", 512)
         .on_unix_socket()
         .with("core.shutdown_timeout", 0);
     let daemon = site.start();

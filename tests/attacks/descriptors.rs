@@ -53,6 +53,7 @@ fn callers_who_fill_every_connection_take_no_descriptor_of_others() {
     const LIMIT: usize = 480;
     let simulated = Simulated::start();
     let mut site = Site::simulated(&simulated.simulator)
+        .with("core.max_connections", 512)
         .with("journal.segment_bytes", 65_536)
         .with_path("core.control_socket", "control");
     let begun = Instant::now();

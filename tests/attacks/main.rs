@@ -2,7 +2,7 @@
 //! it deserves, a normal client is served during and after each, and the daemon's memory and
 //! threads stay within bounds.
 //!
-//! A failed start of a connection's thread cannot be caused from outside: it is injected in the
+//! A failed start of a thread that answers cannot be caused from outside: it is injected in the
 //! unit tests of `http1::listener`.
 
 #![allow(
@@ -40,8 +40,8 @@ const MEMORY_MAX_KIB: u64 = (48 + 4 * 3 + 5 * 8 * 2) * 1024 + CONNECTIONS as u64
 /// Connections that the daemon may have in these tests.
 const CONNECTIONS: usize = 64;
 
-/// Threads beside those of connections.
-const OTHER_THREADS: u64 = 24;
+/// Threads beside those that wait for a disk with a connection's request.
+const OTHER_THREADS: u64 = 24 + 16;
 
 #[test]
 fn every_attack_is_answered_and_a_normal_client_is_served_throughout() {

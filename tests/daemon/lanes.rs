@@ -382,8 +382,12 @@ fn memory_stays_within_the_formula_whatever_is_offered() {
     let push = 20 + 32 + 400 + (TEXT as u64 + 40) + 70;
     let allowed = (48 << 20) + 2 * 2 * thread + callers + QUEUE * push;
     assert!(resident <= allowed, "{resident} of {allowed}");
-    // The threads of the one lane have begun since then.
-    let (grown, allowed) = (resident - before, 2 * thread + callers + QUEUE * push);
+    // The threads of the one lane have begun since then, and those that answer have done something
+    // for the first time.
+    let (grown, allowed) = (
+        resident - before,
+        2 * thread + 16 * (200 << 10) + callers + QUEUE * push,
+    );
     assert!(grown <= allowed, "{grown} of {allowed}");
     let least = QUEUE * TEXT as u64;
     assert!(grown > least, "{grown}: less than what waits");

@@ -107,6 +107,7 @@ fn changed(site: &Site, key: &str, value: &Value) -> Vec<(String, Value)> {
             all.sort_by_key(|(name, _)| name == key);
             all.into()
         }
+        ("core.max_connections", _) => one(json!(600)),
         ("ios.token_auth_key_id" | "ios.token_auth_team_id", _) => one(json!("OTHER12345")),
         ("ios.token_auth_old_key_id" | "ios.token_auth_old_key_path", _) => {
             fs::write(site.path("old.p8"), credentials::signing_key()).unwrap();

@@ -16,6 +16,7 @@ use crate::delivery::channel_manager::{NoNews, RequestFate};
 use crate::http1::head::Head;
 use crate::http1::query::pairs;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::http1::while_waiting;
 use crate::provider::apns::{
     CHANNEL_PUSH_TYPE, ChannelFault, ChannelNews, ChannelOrder, channel_fault, check_channel,
 };
@@ -127,7 +128,7 @@ impl Service {
         let Some(manager) = &route.channels else {
             return Reply::message(404, &format!("{lane} has no channels"));
         };
-        match manager.ask(order, lane, &route.credentials) {
+        match while_waiting(|| manager.ask(order, lane, &route.credentials)) {
             Ok(news) => {
                 tell(lane, order, &news, head.id());
                 told(lane, order, news)

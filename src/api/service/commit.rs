@@ -10,9 +10,9 @@ use super::{Service, keys_full};
 use crate::backlog::Refused;
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
-use crate::http1::Traceparent;
 use crate::http1::head::Head;
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::http1::{Traceparent, while_waiting};
 use crate::lane::{Lane, Lanes, Reservation};
 use crate::moment::Moment;
 use crate::provider::{self, Built};
@@ -51,7 +51,7 @@ impl Service {
         let now = Moment::now().unix;
         let answer = packed.map(|(keyed, answer)| keyed.kept(answer.bytes(), now));
         if !pushed.is_empty() || answer.is_some() {
-            let accepted = self.backlog.accept(&pushed, answer.as_ref());
+            let accepted = while_waiting(|| self.backlog.accept(&pushed, answer.as_ref()));
             accepted.map_err(|refused| not_kept(&refused))?;
         }
         count_accepted(&pushed, lanes);
@@ -81,7 +81,7 @@ impl Service {
         }
         // Nothing else would tell of the pushes after a crash.
         if !self.backlog.is_kept() {
-            self.lines.await_accepted();
+            while_waiting(|| self.lines.await_accepted());
         }
         Ok(reply)
     }

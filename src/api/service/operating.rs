@@ -17,6 +17,7 @@ use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
 use crate::http1::query::{first_value, go_integer};
 use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
+use crate::http1::while_waiting;
 use crate::lane::Lanes;
 use crate::push::{LaneId, PushId};
 use crate::texts;
@@ -114,7 +115,8 @@ impl Service {
                     return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
                 }
                 let rights = self.rights(head);
-                match self.whereabouts.purge(identifier, rights.apps()) {
+                let purge = || self.whereabouts.purge(identifier, rights.apps());
+                match while_waiting(purge) {
                     Ok(done) => purged(&done),
                     Err(why) => Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS),
                 }
@@ -124,7 +126,7 @@ impl Service {
 
     /// `DELETE /push/{id}`.
     pub(super) fn purge_push(&self, id: PushId) -> Reply {
-        match self.whereabouts.purge_push(id) {
+        match while_waiting(|| self.whereabouts.purge_push(id)) {
             Ok(done) => purged(&done),
             Err(state) => self.not_purged(id, &state),
         }

@@ -73,7 +73,7 @@ fn every_key_that_can_have_a_value_has_one() {
     let everything = format!(
         "{TOKEN}token_auth_old_key_path = \"o\"\ntoken_auth_old_key_id = \"OLDKEY1234\"\n\
          endpoint = \"https://a\"\nchannels_endpoint = \"https://a\"\nca_path = \"c\"\n[core]\naddress = \"::1\"\npid = \"p\"\n\
-         api_key_path = \"k\"\nprovider_connections = 9\npusher_max = 3\ncontrol_socket = \"s\"\n\
+         api_key_path = \"k\"\nprovider_connections = 9\nmax_connections = 9\npusher_max = 3\ncontrol_socket = \"s\"\n\
          [android]\nservice_account_path = \"a\"\n\
          project_id = \"p\"\nendpoint = \"https://a\"\nca_path = \"c\"\n\
          [log]\nhide_token = \"hash\"\nhash_key_path = \"h\"\n\

@@ -1,13 +1,15 @@
-use std::sync::mpsc;
-use std::sync::{Mutex, atomic::AtomicUsize};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
 use super::*;
 use crate::http1::body::FREE;
 use crate::http1::fixture::{Client, PATIENCE, loopback, until};
+use crate::http1::handler::Phase;
 use crate::http1::head::{Head, MAX_FIELDS, MAX_HEAD, Refusal};
+use crate::http1::reply::Reply;
 use crate::http1::settings::LARGE_BODIES;
-use crate::http1::{More, Timeouts};
+use crate::http1::{More, Timeouts, while_waiting};
 
 mod attacks;
 
@@ -44,8 +46,10 @@ impl Handler for Echo {
         match &*head.target {
             "/wait" | "/wait-large" => {
                 let number = self.waiting.fetch_add(1, Ordering::SeqCst);
-                until("the release of /wait", || {
-                    self.released.load(Ordering::SeqCst) > number
+                while_waiting(|| {
+                    until("the release of /wait", || {
+                        self.released.load(Ordering::SeqCst) > number
+                    });
                 });
             }
             "/large" => return Reply::new(200, "text/plain", vec![b'x'; LARGE]),
@@ -144,7 +148,7 @@ fn post(target: &str, fields: &str, body: &str) -> String {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let settings = Settings::default();
-    assert_eq!(settings.max_connections, 512);
+    assert_eq!(settings.max_connections, 8192);
     assert_eq!(settings.max_body_bytes, 8 * 1024 * 1024);
     let secs = |timeout: Duration| timeout.as_secs();
     let timeouts = settings.timeouts;

@@ -299,30 +299,109 @@ fn a_system_without_descriptors_is_waited_for() {
 }
 
 #[test]
-fn a_system_without_threads_costs_the_connection_only() {
-    let failures = Arc::new(AtomicUsize::new(1));
-    let left = Arc::clone(&failures);
-    let spawn = Hooks::default().spawn;
+fn a_system_without_threads_is_served_by_those_that_there_are() {
+    let left = Arc::new(AtomicUsize::new(1));
+    let hooks = || {
+        let (left, spawn) = (Arc::clone(&left), Hooks::default().spawn);
+        let spawn = move |job| match left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+        {
+            Ok(_) => spawn(job),
+            Err(_) => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        Hooks {
+            spawn: Box::new(spawn),
+            ..Hooks::default()
+        }
+    };
+    let settings = Settings {
+        threads: Some(1),
+        ..patient()
+    };
+    let running = running_with(settings, hooks());
+    let mut busy = running.client();
+    busy.send(get("/wait"));
+    running.until_waiting(1);
+    let mut others: Vec<Client> = (0..8).map(|_| running.client()).collect();
+    for other in &mut others {
+        other.send(get("/normal"));
+    }
+    until("all are there", || running.listener.connections() == 9);
+    running.echo.released.store(1, Ordering::SeqCst);
+    for client in others.iter_mut().chain([&mut busy]) {
+        assert_eq!(client.answer().status, 200);
+    }
+    // Without any there is no listener.
+    let echo = Arc::<Echo>::default();
+    let none = Listener::start_with(loopback(), echo, settings, hooks());
+    assert_eq!(none.err().unwrap().kind(), io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn thousands_that_let_us_wait_cost_no_thread_and_keep_nobody_waiting() {
+    const EACH: usize = 200;
+    let threads = Arc::new(AtomicUsize::new(0));
+    let (count, spawn) = (Arc::clone(&threads), Hooks::default().spawn);
     let hooks = Hooks {
         spawn: Box::new(move |job| {
-            let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-            match fails {
-                Ok(_) => Err(io::ErrorKind::WouldBlock.into()),
-                Err(_) => spawn(job),
-            }
+            count.fetch_add(1, Ordering::SeqCst);
+            spawn(job)
         }),
         ..Hooks::default()
     };
-    let running = running_with(patient(), hooks);
-    let mut bystander = running.client();
-    let got = bystander.answer();
-    assert_eq!(
-        (got.status, &*got.body),
-        (503, "{\"message\":\"no thread for this connection\"}\n")
-    );
-    assert!(bystander.is_ended());
-    running.serves();
-    running.is_left();
+    let mut settings = patient();
+    settings.threads = Some(4);
+    settings.timeouts.linger = PATIENCE;
+    let mut running = running_with(settings, hooks);
+    let mut quick = running.client();
+    assert_eq!(quick.ask(get("/normal")).status, 200);
+    let manners = [
+        String::new(),
+        "GET /slow".to_owned(),
+        post("/slow", "Content-Length: 9\r\n", "ab"),
+        post("/slow", "Content-Length: 100000\r\n", "ab"),
+        post("/slow", "Transfer-Encoding: chunked\r\n", "3\r\na"),
+        // Idle, and slow to take notice of the end.
+        get("/normal"),
+        post("/normal", "Connection: close\r\n", ""),
+    ];
+    let mut crowd = Vec::new();
+    for bytes in &manners {
+        let is_whole = bytes.contains("/normal");
+        for number in 0..EACH {
+            let mut client = running.client();
+            client.send(bytes);
+            if is_whole {
+                assert_eq!(client.answer().status, 200);
+            }
+            crowd.push(client);
+            if number % 50 == 0 {
+                assert_eq!(quick.ask(get("/normal")).status, 200);
+            }
+        }
+    }
+    // Those whose heads were read.
+    let heads = 4 * EACH + crowd.len() / 50;
+    until("all have come", || {
+        running.echo.begun.lock().unwrap().len() > heads
+            && running.listener.connections() == crowd.len() + 1
+    });
+    // Who takes no answer, either.
+    let deaf: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = running.client();
+            client.send(get("/large"));
+            client
+        })
+        .collect();
+    for _ in 0..100 {
+        assert_eq!(quick.ask(get("/normal")).status, 200);
+        running.serves();
+    }
+    let threads = threads.load(Ordering::SeqCst);
+    assert_eq!(threads, 4);
+    drop((crowd, deaf, quick));
+    assert!(running.listener.stop(PATIENCE));
 }
 
 #[test]
@@ -346,4 +425,24 @@ fn an_ended_half_request_leaves_nothing_behind() {
     assert!(client.is_ended());
     running.is_left();
     running.serves();
+}
+
+#[test]
+fn who_waits_for_a_disk_keeps_no_other_request_from_being_answered() {
+    const WAITING: usize = 40;
+    let settings = Settings {
+        threads: Some(2),
+        ..patient()
+    };
+    let running = running(settings);
+    let mut waiting: Vec<Client> = (0..WAITING).map(|_| running.client()).collect();
+    for client in &mut waiting {
+        client.send(get("/wait"));
+    }
+    running.until_waiting(WAITING);
+    running.serves();
+    running.echo.released.store(WAITING, Ordering::SeqCst);
+    for client in &mut waiting {
+        assert_eq!(client.answer().status, 200);
+    }
 }
