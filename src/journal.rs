@@ -55,8 +55,8 @@
 //!
 //! `bytes`, `frame`, `segment`, `lanes`, `notification`, `settled`, `record`, `batch`, `index`,
 //! `schedule`, `scheduled_share`, `fold`, `unread` and `space` are pure. The `store` does one thing
-//! after the other to files; the `flusher` is its thread, the `inbox` what the thread shares with
-//! callers. All files are behind
+//! after the other to files; the `flusher` says what is written when, by its own thread or by a
+//! caller (`turns`), and the `inbox` is what callers and that share. All files are behind
 //! [`Files`].
 
 mod answer;
@@ -93,6 +93,7 @@ mod settled;
 mod space;
 mod state;
 mod store;
+mod turns;
 mod unread;
 
 use std::path::{Path, PathBuf};
@@ -120,6 +121,7 @@ use self::flusher::Flusher;
 use self::inbox::{Contents, Inbox};
 use self::reply::{AwaitedReply, NoWord, Reply};
 use self::store::Store;
+use self::turns::{PANICKED, Turns};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
@@ -131,8 +133,8 @@ use crate::stats::{Histogram, HistogramFigures};
 pub struct Journal {
     inbox: Arc<Inbox>,
     catalogue: SharedCatalogue,
+    turns: Arc<Turns>,
     flusher: Mutex<Option<JoinHandle<()>>>,
-    heartbeat: Heartbeat,
     /// Pushes that may be scheduled.
     scheduled_max: u64,
     /// Whether all that is sent is noted before.
@@ -203,13 +205,14 @@ impl Journal {
         let (catalogue, syncs) = (store.catalogue().clone(), Arc::clone(store.syncs()));
         let mut flusher = Flusher::new(store, Arc::clone(&inbox), &settings);
         flusher.look_at_room(now);
-        let heartbeat = flusher.heartbeat();
+        let turns = Arc::new(Turns::new(flusher, Arc::clone(&inbox)));
+        let thread_turns = Arc::clone(&turns);
         let (scheduled_max, reserve_bytes) = (settings.scheduled_max, settings.reserve_bytes);
         let dir = settings.dir.clone();
         let notes_handed = AtomicBool::new(settings.notes_handed);
         let thread = thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || flusher.run())
+            .spawn(move || thread_turns.run())
             .map_err(|error| OpenError {
                 path: settings.dir,
                 fault: Fault::Io(error),
@@ -217,8 +220,8 @@ impl Journal {
         let journal = Self {
             inbox,
             catalogue,
+            turns,
             flusher: Mutex::new(Some(thread)),
-            heartbeat,
             scheduled_max,
             notes_handed,
             syncs,
@@ -229,9 +232,9 @@ impl Journal {
         Ok((journal, recovered))
     }
 
-    /// What tells that the flusher lives.
+    /// What tells that the flusher lives, and comes to an end with what it does.
     pub fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.clone()
+        self.turns.heartbeat()
     }
 
     /// Keeps the notifications of one request, and its answer if it has a key: all or nothing. An
@@ -260,8 +263,7 @@ impl Journal {
             return Err(Refused::whole(contents.state.clone()));
         }
         contents.requests.push((group, reply));
-        drop(contents);
-        self.inbox.ring();
+        self.turns.serve(contents);
         self.outcome(&kept)
     }
 
@@ -273,7 +275,7 @@ impl Journal {
     fn no_word(&self) -> Refused {
         let state = match self.state() {
             State::Serving => State::Failed {
-                why: flusher::PANICKED.to_owned(),
+                why: PANICKED.to_owned(),
             },
             state => state,
         };
@@ -289,14 +291,14 @@ impl Journal {
         if pushes.is_empty() {
             return;
         }
+        let now = moment::now();
         let mut contents = self.inbox.lock();
         if contents.has_ended {
             contents.unwritten = contents.unwritten.saturating_add(pushes.len() as u64);
             return;
         }
         contents.settled.append(&mut pushes);
-        drop(contents);
-        self.inbox.ring();
+        self.inbox.call_soon(contents, now);
     }
 
     /// Waits until everything that was settled before this call is kept as [`SyncPolicy`] says, so
@@ -308,8 +310,7 @@ impl Journal {
             return Some(Err(Refused::whole(contents.state.clone())));
         }
         contents.settled_waiting.push(reply);
-        drop(contents);
-        self.inbox.ring();
+        self.inbox.call(contents);
         match kept.wait_within(within) {
             Ok(kept) => Some(kept),
             Err(NoWord::Late) => None,
@@ -333,20 +334,22 @@ impl Journal {
     /// Takes note of how far pushes have come that will be tried again. Never waits for the disk.
     pub fn note(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
         let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
-        self.inbox.lock().left.extend(pushes);
-        self.inbox.ring();
+        let now = moment::now();
+        let mut contents = self.inbox.lock();
+        contents.left.extend(pushes);
+        self.inbox.call_soon(contents, now);
     }
 
     /// Takes note as [`Journal::note`] of pushes that this process touches no more: they are for
     /// the next start.
     pub fn leave(&self, pushes: impl IntoIterator<Item = (PushId, Attempts)>) {
         let pushes = pushes.into_iter().map(|(id, state)| (id.0, state));
+        let now = moment::now();
         let mut contents = self.inbox.lock();
         let before = contents.left.len();
         contents.left.extend(pushes);
         contents.left_behind += (contents.left.len() - before) as u64;
-        drop(contents);
-        self.inbox.ring();
+        self.inbox.call_soon(contents, now);
     }
 
     /// Notes that these pushes are about to be written to a connection, so that a process after a
@@ -376,8 +379,7 @@ impl Journal {
             return Err(Refused::whole(contents.state.clone()));
         }
         put(&mut contents, reply);
-        drop(contents);
-        self.inbox.ring();
+        self.inbox.call(contents);
         self.outcome(&kept)
     }
 
@@ -507,15 +509,14 @@ impl Journal {
         if contents.state == State::Serving {
             contents.state = State::Closed;
         }
-        drop(contents);
-        self.inbox.ring();
+        self.inbox.call(contents);
         // A disk that hangs does not keep the process.
         if self.inbox.wait_for_end(LAST_WRITES) {
             let mut flusher = self.flusher.lock().unwrap_or_else(PoisonError::into_inner);
             let panicked = flusher
                 .take()
                 .is_some_and(|flusher| flusher.join().is_err());
-            debug_assert!(!panicked, "the flusher does not panic");
+            debug_assert!(!panicked, "a panic in a turn is caught");
         }
         Closed {
             outstanding: self.outstanding(),

@@ -1,18 +1,18 @@
 //! A file system in memory that forgets what was not synced, tears writes, fails and fills up;
 //! and notifications to fill a journal with.
 
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::thread::{self, ThreadId};
+
+pub(crate) use requests::{accepted, at};
 
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use crate::jitter::Random;
-use crate::moment::Moment;
-use crate::push::{
-    Accepted, Content, DeviceToken, Envelope, LaneId, Note, Notification, Parcel, PushId,
-};
 use crate::regular::Identity;
 
 /// What is left after the power has failed.
@@ -79,6 +79,7 @@ struct World {
     read_fault: Option<ReadFault>,
     read_only: bool,
     syncs: u64,
+    written_by: Option<ThreadId>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -167,6 +168,11 @@ impl MemoryFiles {
     /// Syncs of files so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.world().syncs
+    }
+
+    /// Who wrote last.
+    pub(crate) fn written_by(&self) -> Option<ThreadId> {
+        self.world().written_by
     }
 
     /// Whether a file is being synced.
@@ -502,6 +508,7 @@ impl JournalFile for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         assert!(self.writable, "opened to be read");
         let mut world = self.files.world();
+        world.written_by = Some(thread::current().id());
         let goes_off = world.change()?;
         let broken = world.broken();
         if broken == Some(Part::Panics) {
@@ -568,30 +575,5 @@ impl JournalFile for MemoryFile {
         let inode = &mut world.inodes[self.inode];
         inode.durable = inode.content.clone();
         Ok(())
-    }
-}
-
-/// So many seconds after some day in 2026.
-pub(crate) fn at(secs: u64) -> Moment {
-    Moment {
-        stood: Duration::ZERO,
-        monotonic: Instant::now(),
-        unix: Duration::from_secs(1_795_000_000 + secs),
-    }
-}
-
-/// An accepted notification with so many tokens; everything in it follows from its id.
-pub(crate) fn accepted(first_id: u64, tokens: usize) -> Accepted {
-    let lane = LaneId::DEFAULT_APP[usize::from(first_id.is_multiple_of(3))];
-    let mut notification = Notification::empty(lane);
-    notification.message = format!("message {first_id}").into();
-    notification.badge = i64::try_from(first_id).ok();
-    let content = Content::whole(format!("content {first_id}").into_bytes());
-    let tokens = (0..tokens).map(|n| DeviceToken::new(format!("token {n} of {first_id}")));
-    Accepted {
-        envelope: Envelope::to(lane),
-        parcel: Parcel::new(&content, &Note::of(&notification), &tokens.into()),
-        first_id: PushId(first_id),
-        at: at(first_id),
     }
 }

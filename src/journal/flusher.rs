@@ -1,5 +1,5 @@
-//! The thread that writes the journal: everything that has come together in one write, one sync
-//! for all who wait for it.
+//! What writes the journal: everything that has come together in one write, one sync for all who
+//! wait for it. Whose thread that is done in is not its business (`turns`).
 
 mod room;
 
@@ -13,7 +13,7 @@ use room::is_large;
 
 use super::batch::Group;
 use super::error::Refused;
-use super::inbox::{Contents, Inbox, accept, refuse};
+use super::inbox::{Inbox, Notes, Work, accept, refuse};
 use super::reply::Reply;
 use super::scheduled_share::ScheduledShare;
 use super::space::Space;
@@ -21,12 +21,8 @@ use super::state::State;
 use super::store::{Store, StoreTrouble, WriteFailure};
 use super::{Attempts, IN_DOUBT, SYNC_EVERY, Settings, SyncPolicy, attempts};
 use crate::count::Seldom;
-use crate::heartbeat::{Heartbeat, LONGEST_REST};
 use crate::moment::timers::Timers;
 use crate::moment::{self, Moment};
-
-/// Settlements wait so long for others, unless something is written anyway.
-const SETTLE_GATHER: Duration = Duration::from_millis(2);
 
 /// What could not be written is tried again after this time.
 pub(super) const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -40,13 +36,9 @@ pub(super) const WRITE_BYTES: usize = 1 << 20;
 /// Bytes that are carried forward at once, if not more was written meanwhile.
 const CARRY_BYTES: usize = 256 << 10;
 
-/// What is said of a panic.
-pub(super) const PANICKED: &str = "its flusher has ended by an error of the program; start again";
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Flusher {
-    heartbeat: Heartbeat,
     store: Store,
     inbox: Arc<Inbox>,
     policy: SyncPolicy,
@@ -63,13 +55,13 @@ pub(super) struct Flusher {
     settled: Vec<(u64, Option<End>)>,
     left: Vec<(u64, Attempts)>,
     timers: Timers<FlusherTimer>,
+    /// Bytes that had been written by the end of the thread's last turn.
+    carried_at: u64,
 }
 
 /// What the flusher looks at the clock for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlusherTimer {
-    /// Settlements and attempts are written, at the latest.
-    Settle,
     Sync,
     /// It is tried whether requests can be taken again.
     Retry,
@@ -81,37 +73,6 @@ enum FlusherTimer {
     Look,
 }
 
-/// What is done in a round.
-#[derive(Debug, Default)]
-struct Work {
-    requests: Vec<(Group, Reply)>,
-    /// Who waits until all settlements so far are kept.
-    settled_waiting: Vec<Reply>,
-    notes: Notes,
-    closing: bool,
-}
-
-/// What is noted besides requests and what became of them.
-#[derive(Debug, Default)]
-struct Notes {
-    handed: Vec<(Vec<u64>, Reply)>,
-    /// Whether all that is handed over is noted from now on.
-    are_handed: Vec<(bool, Reply)>,
-}
-
-/// Tells the callers if the flusher panics.
-struct Guard(Arc<Inbox>);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let why = PANICKED.to_owned();
-            ::log::error!("journal: {why}; pushes are refused");
-            self.0.end(State::Failed { why });
-        }
-    }
-}
-
 impl Flusher {
     pub(super) fn new(store: Store, inbox: Arc<Inbox>, settings: &Settings) -> Self {
         let mut timers = Timers::default();
@@ -120,7 +81,6 @@ impl Flusher {
         timers.set(FlusherTimer::Carry, now);
         timers.set(FlusherTimer::Look, now + LOOK_EVERY);
         Self {
-            heartbeat: Heartbeat::new(now),
             space: Space::new(settings.reserve_bytes),
             share: ScheduledShare::new(settings),
             told_of_share: Seldom::default(),
@@ -133,12 +93,13 @@ impl Flusher {
             settled: Vec::new(),
             left: Vec::new(),
             timers,
+            carried_at: 0,
         }
     }
 
-    /// What tells that the thread lives.
-    pub(super) fn heartbeat(&self) -> Heartbeat {
-        self.heartbeat.clone()
+    /// Whether what is kept is synced, so that several had better share that.
+    pub(super) fn syncs_each(&self) -> bool {
+        self.policy == SyncPolicy::Group
     }
 
     /// Says at the start if there is no room, before a push has to be refused for it.
@@ -150,91 +111,40 @@ impl Flusher {
         }
     }
 
-    /// Runs until the journal is closed.
-    pub(super) fn run(mut self) {
-        let guard = Guard(Arc::clone(&self.inbox));
-        loop {
-            let work = self.wait();
-            let closing = work.closing;
-            let now = Moment::now();
-            self.heartbeat.busy(now.monotonic);
-            self.round(work, now);
-            if closing {
-                break;
-            }
-        }
-        self.finish();
-        self.heartbeat.end();
-        drop(guard);
-    }
-
-    /// Waits until there is something to do, and takes it.
-    fn wait(&mut self) -> Work {
-        let inbox = Arc::clone(&self.inbox);
-        let mut contents = inbox.lock();
-        loop {
-            let now = moment::now();
-            let has_news = !contents.settled.is_empty() || !contents.left.is_empty();
-            if has_news {
-                self.timers.start(FlusherTimer::Settle, now + SETTLE_GATHER);
-            }
-            let due = self.due(&contents, now);
-            if due.is_some_and(|due| due <= now) {
-                return self.take(&mut contents);
-            }
-            let due = due.map(|due| due.saturating_duration_since(now));
-            let rest = due.map_or(LONGEST_REST, |due| due.min(LONGEST_REST));
-            self.heartbeat.rest(now + rest);
-            contents = inbox.wait(contents, rest);
-        }
-    }
-
-    /// When there is something to do.
-    fn due(&self, contents: &Contents, now: Instant) -> Option<Instant> {
-        let asked = !contents.requests.is_empty()
-            || !contents.settled_waiting.is_empty()
-            || !contents.handed.is_empty()
-            || !contents.notes_handed.is_empty()
-            || contents.closing;
+    /// When the next turn is due, whatever callers have; the thread takes it.
+    pub(super) fn wanted_by(&self) -> Option<Instant> {
         let works = !self.store.has_failed();
-        let next = self.timers.next(|timer| match timer {
-            FlusherTimer::Settle | FlusherTimer::Sync | FlusherTimer::Retry => true,
+        let carries = works && (self.store.is_carrying() || self.is_long());
+        self.timers.next(|timer| match timer {
+            FlusherTimer::Sync | FlusherTimer::Retry => true,
             FlusherTimer::SettleAgain => false,
-            FlusherTimer::Carry => works && self.store.is_carrying(),
+            FlusherTimer::Carry => carries,
             FlusherTimer::Look => works,
-        });
-        asked.then_some(now).or(next)
+        })
     }
 
-    fn take(&mut self, contents: &mut Contents) -> Work {
-        self.left.append(&mut contents.left);
-        self.settled.append(&mut contents.settled);
-        self.timers.stop(FlusherTimer::Settle);
-        Work {
-            requests: mem::take(&mut contents.requests),
-            settled_waiting: mem::take(&mut contents.settled_waiting),
-            notes: Notes {
-                handed: mem::take(&mut contents.handed),
-                are_handed: mem::take(&mut contents.notes_handed),
-            },
-            closing: contents.closing,
-        }
-    }
-
-    fn round(&mut self, work: Work, now: Moment) {
+    /// A turn of the thread: what has come is kept, and what else is due is done.
+    pub(super) fn round(&mut self, work: Work, now: Moment) {
         self.look_if_due(now);
         if self.timers.is_due(FlusherTimer::Retry, now.monotonic) {
             self.retry(now);
         }
-        let before = self.store.written();
+        self.commit(work, now);
+        let new = self.store.written() - self.carried_at;
+        self.go_on_carrying(usize::try_from(new).unwrap_or(usize::MAX), now);
+        self.carried_at = self.store.written();
+        self.sync_if_due(now);
+    }
+
+    /// A turn of a caller: what has come is kept.
+    pub(super) fn commit(&mut self, mut work: Work, now: Moment) {
+        self.left.append(&mut work.left);
+        self.settled.append(&mut work.settled);
         let with_share = self.within_the_share(work.requests, now);
         let requests = self.with_room(with_share, now);
         let mut kept = self.write_all(requests, work.notes, now);
         kept.extend(self.with_settlements(work.settled_waiting));
         self.answer(kept, now);
-        let written = self.store.written().saturating_sub(before);
-        self.go_on_carrying(usize::try_from(written).unwrap_or(usize::MAX), now);
-        self.sync_if_due(now);
     }
 
     fn look_if_due(&mut self, now: Moment) {
@@ -404,34 +314,39 @@ impl Flusher {
         }
     }
 
+    /// Whether the next segment should begin.
+    fn is_long(&self) -> bool {
+        let is_full = self.space.free() < self.space.needed();
+        self.store.is_long(is_full)
+    }
+
     /// Begins the next segment if it is time to, and carries a piece into it.
-    fn go_on_carrying(&mut self, written: usize, now: Moment) {
+    fn go_on_carrying(&mut self, new: usize, now: Moment) {
         if !self.timers.is_due(FlusherTimer::Carry, now.monotonic) || self.store.has_failed() {
             return;
         }
-        let is_full = self.space.free() < self.space.needed();
         let store = &self.store;
         self.space.look_if_due(now.monotonic, || store.free_space());
+        let is_long = self.is_long();
+        let left = match store.is_carrying() {
+            true => store.left_to_carry(),
+            false if is_long => store.live_bytes(),
+            false => return,
+        };
+        if !self.space.has_room_to_carry(left) {
+            // What room there is settlements need more.
+            let again_at = now.monotonic + RETRY_EVERY;
+            self.timers.set(FlusherTimer::Carry, again_at);
+            return;
+        }
         let result = if self.store.is_carrying() {
-            if !self.space.has_room_to_carry(self.store.left_to_carry()) {
-                // What room there is settlements need more.
-                let again_at = now.monotonic + RETRY_EVERY;
-                self.timers.set(FlusherTimer::Carry, again_at);
-                return;
-            }
             // At least as much as is new, so that it comes to an end.
-            let bytes = written.max(CARRY_BYTES);
+            let bytes = new.max(CARRY_BYTES);
             self.timers
                 .start(FlusherTimer::Sync, now.monotonic + SYNC_EVERY);
             self.store.carry(bytes, now.unix)
-        } else if self.store.is_long(is_full) {
-            if self.space.has_room_to_carry(self.store.live_bytes()) {
-                self.store.rotate()
-            } else {
-                Ok(())
-            }
         } else {
-            Ok(())
+            self.store.rotate()
         };
         match result {
             Ok(()) => {}
@@ -522,7 +437,7 @@ impl Flusher {
     }
 
     /// Writes what is left and ends.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         let now = Moment::now();
         self.timers.set(FlusherTimer::SettleAgain, now.monotonic);
         let written = self.write_all(Vec::new(), Notes::default(), now);

@@ -17,3 +17,4 @@ mod sent;
 mod spoilt;
 mod standing;
 mod trouble;
+mod turns;

@@ -1,7 +1,6 @@
 //! One round after the other, at times of our own.
 
 use std::num::NonZeroU32;
-use std::thread;
 
 use super::*;
 use crate::journal::Files;
@@ -69,40 +68,6 @@ impl Flusher {
     fn is_serving(&self) -> bool {
         self.inbox.lock().state == State::Serving
     }
-}
-
-/// In its own thread: one that is not called would wait for ever.
-fn wait(mut flusher: Flusher) -> Flusher {
-    let (sender, waited) = crossbeam_channel::bounded(1);
-    thread::spawn(move || {
-        flusher.wait();
-        sender.send(flusher).unwrap();
-    });
-    waited.recv_timeout(Duration::from_secs(30)).unwrap()
-}
-
-#[test]
-fn settlements_wait_a_little_for_others_and_without_any_there_is_nothing_to_do() {
-    let mut flusher = flusher(&MemoryFiles::default(), &settings());
-    flusher.timers.stop(FlusherTimer::Sync);
-    let started = moment::now();
-    let settled = (1, Some(End::Succeeded));
-    flusher.inbox.lock().settled.push(settled);
-    let mut flusher = wait(flusher);
-    assert!(moment::since(started) >= SETTLE_GATHER);
-    assert_eq!(
-        (
-            flusher.settled.len(),
-            flusher.timers.at(FlusherTimer::Settle)
-        ),
-        (1, None),
-        "they are taken"
-    );
-    let due = moment::now() + 10 * SETTLE_GATHER;
-    flusher.timers.set(FlusherTimer::Look, due);
-    flusher.timers.set(FlusherTimer::Carry, moment::now());
-    flusher.wait();
-    assert!(moment::now() >= due);
 }
 
 #[test]
@@ -339,9 +304,8 @@ fn without_room_for_what_is_outstanding_no_segment_begins_until_there_is() {
         now.monotonic += RETRY_EVERY;
         flusher.round(Work::default(), now);
     }
-    let contents = flusher.inbox.lock();
-    assert!(contents.state.is_fatal() && flusher.store.is_carrying());
-    assert_eq!(flusher.due(&contents, now.monotonic), None);
+    assert!(flusher.inbox.lock().state.is_fatal() && flusher.store.is_carrying());
+    assert_eq!(flusher.wanted_by(), None);
 }
 
 /// Large ones may be refused while small ones fit.

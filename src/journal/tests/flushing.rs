@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::script::{journal, outstanding, settings, until};
-use crate::heartbeat::Heartbeat;
 use crate::journal::catalogue::SharedCatalogue;
 use crate::journal::fixture::{Loss, MemoryFiles, accepted};
 use crate::journal::inbox::Inbox;
+use crate::journal::turns::Turns;
 use crate::journal::{Attempts, Journal, State, SyncPolicy};
 use crate::moment;
 use crate::push::{End, Node, PushId};
@@ -175,8 +175,8 @@ fn who_has_something_for_the_flusher_wakes_it() {
         let journal = Arc::new(Journal {
             inbox: Arc::clone(&inbox),
             catalogue: SharedCatalogue::default(),
+            turns: Arc::new(Turns::of_nobody(Arc::clone(&inbox))),
             flusher: Mutex::default(),
-            heartbeat: Heartbeat::new(moment::now()),
             scheduled_max: 0,
             notes_handed: AtomicBool::default(),
             syncs: Arc::new(Histogram::new(&WITHIN_A_MINUTE)),
@@ -186,7 +186,10 @@ fn who_has_something_for_the_flusher_wakes_it() {
         });
         let (rests, is_resting) = crossbeam_channel::bounded(1);
         let flusher = thread::spawn(move || {
-            let contents = inbox.lock();
+            let mut contents = inbox.lock();
+            // Several have come at a time: who comes next is not to commit by itself.
+            contents.turn.requests = 2;
+            contents.rest(moment::now() + 1000 * LONG);
             rests.send(()).unwrap();
             drop(inbox.wait(contents, 1000 * LONG));
             inbox.end(State::Closed);

@@ -1,6 +1,7 @@
 //! Disks that are full, broken or read-only, and formats that are not known.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use super::script::{journal, open, outstanding, settings, until};
 use crate::journal::batch::Group;
 use crate::journal::files::Files as _;
 use crate::journal::fixture::{Loss, MemoryFiles, Part, accepted, at};
-use crate::journal::flusher::PANICKED;
+use crate::journal::turns::PANICKED;
 use crate::journal::{
     Closed, FAILED_SYNC, FORMAT_VERSION, Fault, Journal, OLDEST_FORMAT, Refused, State,
 };
@@ -188,11 +189,12 @@ fn after_a_failed_sync_nothing_is_written_to_that_file_again() {
 #[test]
 fn after_an_error_of_the_program_nobody_waits() {
     let files = MemoryFiles::default();
-    // It is not closed: there it is asserted that this does not happen.
-    let journal: &Journal = Box::leak(Box::new(journal(&files, settings()).0));
+    let (journal, _) = journal(&files, settings());
+    let journal = Arc::new(journal);
     files.break_changes(files.operations()..u64::MAX, Part::Panics);
     for is_unknown in [true, false] {
-        let caller = thread::spawn(|| journal.append([&accepted(1, 1)], None));
+        let at_it = Arc::clone(&journal);
+        let caller = thread::spawn(move || at_it.append([&accepted(1, 1)], None));
         until("it is refused", || caller.is_finished());
         let state = State::Failed {
             why: PANICKED.to_owned(),
