@@ -27,8 +27,9 @@
 //! ```
 //!
 //! The newest segment may end in zeros, room that was made for records to come: they are its end.
-//! Nobody makes such room yet, but a power failure may leave some. It is cut off before another
-//! segment is begun.
+//! It is made a piece at a time (`Store::make_room`), since a sync of what makes a file longer has
+//! the file system's own journal to write besides, and it is cut off before another segment is
+//! begun, and at the end.
 //!
 //! A new segment begins with a checkpoint: the ids, then bit by bit everything that is outstanding
 //! in older segments, between new records. Recovery reads the newest segment, and the one before
@@ -111,7 +112,7 @@ pub use outstanding::{Fed, Outstanding};
 pub use place::{IDS, foreign, place, warning};
 pub use reading::{Reading, read};
 pub use report::{Damage, Recovered, Torn};
-pub use settings::{RESERVE_BYTES, SCHEDULED_BYTES, SCHEDULED_MAX, SEGMENT_BYTES};
+pub use settings::{RESERVE_BYTES, ROOM_BYTES, SCHEDULED_BYTES, SCHEDULED_MAX, SEGMENT_BYTES};
 pub use settings::{Settings, SyncPolicy};
 pub use state::State;
 

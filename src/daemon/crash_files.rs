@@ -98,6 +98,10 @@ impl JournalFile for CrashFile {
         written
     }
 
+    fn make_room(&self, end: u64) -> io::Result<()> {
+        self.0.make_room(end)
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.0.truncate(len)
     }

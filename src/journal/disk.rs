@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{Advice, OFlags};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
 use super::place;
@@ -253,6 +253,15 @@ impl JournalFile for File {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
+    }
+
+    fn make_room(&self, end: u64) -> io::Result<()> {
+        let len = self.metadata()?.len();
+        let more = end.saturating_sub(len);
+        if more > 0 {
+            rustix::fs::fallocate(self, FallocateFlags::empty(), len, more)?;
+        }
+        Ok(())
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

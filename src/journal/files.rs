@@ -82,6 +82,14 @@ pub trait JournalFile: Debug + Send + Sync {
     /// Writes all bytes at an offset; after an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Makes the file longer by zeros up to `end`, for writes to come: a sync of those has no
+    /// length to write, and no place to find.
+    ///
+    /// # Errors
+    ///
+    /// When the file system does not do that, or has no room; some of it may be there then.
+    fn make_room(&self, end: u64) -> io::Result<()>;
+
     /// Cuts the file off.
     fn truncate(&self, len: u64) -> io::Result<()>;
 

@@ -1,14 +1,16 @@
 //! A file system in memory that forgets what was not synced, tears writes, fails and fills up;
 //! and notifications to fill a journal with.
 
+mod file;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, ThreadId};
+use std::thread::ThreadId;
 
+use file::MemoryFile;
 pub(crate) use requests::{accepted, at};
 
 use super::files::{Files, JournalFile, Lock, LockError, LockedDirectory};
@@ -59,6 +61,7 @@ const SECTOR: usize = 64;
 pub(crate) struct MemoryFiles(Arc<Mutex<World>>, Arc<Mutex<()>>);
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
     inodes: Vec<Inode>,
     entries: BTreeMap<PathBuf, usize>,
@@ -80,6 +83,7 @@ struct World {
     read_only: bool,
     syncs: u64,
     written_by: Option<ThreadId>,
+    makes_no_room: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -168,6 +172,11 @@ impl MemoryFiles {
     /// Syncs of files so far.
     pub(crate) fn syncs(&self) -> u64 {
         self.world().syncs
+    }
+
+    /// No file grows but by what is written.
+    pub(crate) fn make_no_room(&self) {
+        self.world().makes_no_room = true;
     }
 
     /// Who wrote last.
@@ -311,13 +320,6 @@ fn torn(inode: &Inode, either: &mut impl FnMut() -> bool) -> Vec<u8> {
     }
     out.truncate(len);
     out
-}
-
-#[derive(Debug)]
-struct MemoryFile {
-    files: MemoryFiles,
-    inode: usize,
-    writable: bool,
 }
 
 impl Files for MemoryFiles {
@@ -472,108 +474,5 @@ impl LockedDirectory for MemoryLock {
 impl Drop for MemoryLock {
     fn drop(&mut self) {
         self.0.world().locks.remove(&self.1);
-    }
-}
-
-impl JournalFile for MemoryFile {
-    fn identity(&self) -> io::Result<Identity> {
-        let world = self.files.world();
-        Ok(Identity {
-            device: 0,
-            inode: self.inode as u64,
-            is_linked: world.entries.values().any(|inode| *inode == self.inode),
-        })
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let mut world = self.files.world();
-        world.read(None, 0..0)?;
-        Ok(world.inodes[self.inode].content.len() as u64)
-    }
-
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut world = self.files.world();
-        let end = offset + into.len() as u64;
-        let is_garbled = world.read(Some(self.inode), offset..end)?;
-        let content = &world.inodes[self.inode].content;
-        let from = usize::try_from(offset).unwrap().min(content.len());
-        let bytes = into.len().min(content.len() - from);
-        into[..bytes].copy_from_slice(&content[from..from + bytes]);
-        if is_garbled {
-            into[..bytes].iter_mut().for_each(|byte| *byte ^= 0x10);
-        }
-        Ok(bytes)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        assert!(self.writable, "opened to be read");
-        let mut world = self.files.world();
-        world.written_by = Some(thread::current().id());
-        let goes_off = world.change()?;
-        let broken = world.broken();
-        if broken == Some(Part::Panics) {
-            drop(world);
-            panic!("as the test wants it");
-        }
-        let offset = usize::try_from(offset).unwrap();
-        let used = world.used();
-        let capacity = world.capacity.unwrap_or(u64::MAX);
-        let content = &mut world.inodes[self.inode].content;
-        let growth = (offset + bytes.len()).saturating_sub(content.len()) as u64;
-        let left = capacity.saturating_sub(used);
-        // A write that fails has written any part.
-        let fails = goes_off || growth > left;
-        let part = match broken {
-            Some(Part::Nothing) => 0,
-            None if !fails => bytes.len(),
-            Some(Part::All | Part::Undone) => bytes.len(),
-            _ => bytes.len() / 2,
-        };
-        let end = offset + part;
-        if content.len() < end {
-            content.resize(end, 0);
-        }
-        content[offset..end].copy_from_slice(&bytes[..part]);
-        if broken.is_some() {
-            return Err(io::Error::other("the disk is broken"));
-        }
-        if fails {
-            return Err(ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-
-    fn truncate(&self, len: u64) -> io::Result<()> {
-        let mut world = self.files.world();
-        if world.change()? || world.broken().is_some() {
-            return Err(io::Error::other("the machine goes off"));
-        }
-        let content = &mut world.inodes[self.inode].content;
-        content.resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
-    }
-
-    fn forget_cached(&self) {}
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.files.world().syncing = true;
-        let _held = self.files.hold_syncs();
-        let mut world = self.files.world();
-        world.syncing = false;
-        world.syncs += 1;
-        let goes_off = world.change()?;
-        let part = world.broken();
-        let inode = &mut world.inodes[self.inode];
-        match part {
-            Some(Part::Undone) => inode.content = inode.durable.clone(),
-            Some(Part::All) => inode.durable = inode.content.clone(),
-            _ => {}
-        }
-        if goes_off || part.is_some() || world.sync_fails {
-            return Err(io::Error::other("the disk is broken"));
-        }
-        let inode = &mut world.inodes[self.inode];
-        inode.durable = inode.content.clone();
-        Ok(())
     }
 }

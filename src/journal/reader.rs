@@ -37,8 +37,8 @@ pub(super) enum ReaderStep<'a> {
         bytes: u64,
         /// Whether a frame follows.
         more: bool,
-        /// Whether they are all zero.
-        is_zero: bool,
+        /// How many of them, at the end, are zero.
+        zeros: u64,
     },
     /// The end of the file.
     End,
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn next(&mut self) -> io::Result<ReaderStep<'_>> {
         let gap_start = self.offset();
-        let mut is_zero = true;
+        let mut zeros = 0;
         loop {
             self.fill(FRAME_HEAD)?;
             let mut here = self.frame_here()?;
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             if let Some(len) = here {
                 let offset = self.offset();
                 if offset > gap_start {
-                    return Ok(gap(gap_start, offset, true, is_zero));
+                    return Ok(gap(gap_start, offset, true, zeros));
                 }
                 let begin = self.at;
                 self.at += len;
@@ -96,12 +96,13 @@ impl<'a> Reader<'a> {
             if self.offset() >= self.file_len {
                 let is_gap = gap_start < self.file_len;
                 return Ok(if is_gap {
-                    gap(gap_start, self.file_len, false, is_zero)
+                    gap(gap_start, self.file_len, false, zeros)
                 } else {
                     ReaderStep::End
                 });
             }
-            is_zero &= self.skip();
+            let (passed, zeros_of_it) = self.skip();
+            zeros = zeros_of_it + if passed == zeros_of_it { zeros } else { 0 };
         }
     }
 
@@ -128,13 +129,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over a byte, and everything up to the next marker that is in the window; whether all
-    /// of that is zero.
-    fn skip(&mut self) -> bool {
+    /// Passes over a byte, and everything up to the next marker that is in the window: how much
+    /// that is, and how much of it, at the end, is zero.
+    fn skip(&mut self) -> (u64, u64) {
         let from = self.at;
         self.at = frame::next_marker(&self.window, from + 1).unwrap_or(self.window.len());
         let passed = self.window.get(from..self.at).unwrap_or_default();
-        passed.iter().all(|byte| *byte == 0)
+        let zeros = passed.iter().rev().take_while(|byte| **byte == 0).count();
+        (passed.len() as u64, zeros as u64)
     }
 
     /// Reads what is in the window again, from the disk if the system can.
@@ -175,11 +177,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn gap<'a>(offset: u64, end: u64, more: bool, is_zero: bool) -> ReaderStep<'a> {
+fn gap<'a>(offset: u64, end: u64, more: bool, zeros: u64) -> ReaderStep<'a> {
     ReaderStep::Gap {
         offset,
         bytes: end - offset,
         more,
-        is_zero,
+        zeros,
     }
 }

@@ -252,7 +252,9 @@ impl Search<'_> {
         }
         fold.lanes = SegmentLanes::default();
         let mut frames = 0;
-        let (mut tail, mut zeros) = (None, None);
+        let file_len = reader.file_len();
+        // Without the room that was made for records to come.
+        let (mut tail, mut used) = (None, file_len);
         loop {
             match reader.next().map_err(failed)? {
                 ReaderStep::Frame(frame, offset) => {
@@ -282,15 +284,17 @@ impl Search<'_> {
                     self.damage(number, offset, bytes);
                 }
                 ReaderStep::Gap {
-                    offset, is_zero, ..
-                } if is_zero => zeros = Some(offset),
-                ReaderStep::Gap { offset, .. } => tail = Some(offset),
+                    offset,
+                    bytes,
+                    zeros,
+                    ..
+                } => {
+                    used = offset + bytes - zeros;
+                    tail = (zeros < bytes).then_some(offset);
+                }
                 ReaderStep::End => break,
             }
         }
-        let file_len = reader.file_len();
-        // Without the room that was made for records to come.
-        let used = zeros.unwrap_or(file_len);
         let ending = fold.end_of_segment(is_last);
         for place in &ending.unnamed {
             self.damage(number, place.offset, place.len.into());

@@ -27,6 +27,8 @@ pub struct Settings {
     /// A segment that is longer, and longer than twice what is outstanding, is followed by a new
     /// one.
     pub segment_bytes: u64,
+    /// Bytes of room that are made in a segment ahead of what is written; 0 for none.
+    pub room_bytes: u64,
     /// Bytes of the disk that are left to settlements: with fewer free, nothing is accepted.
     pub reserve_bytes: u64,
     /// Pushes that may be scheduled at a time, of all lanes together.
@@ -49,6 +51,7 @@ impl Settings {
             dir: dir.into(),
             sync: SyncPolicy::default(),
             segment_bytes: SEGMENT_BYTES,
+            room_bytes: ROOM_BYTES,
             reserve_bytes: RESERVE_BYTES,
             scheduled_max: SCHEDULED_MAX,
             scheduled_bytes: SCHEDULED_BYTES,
@@ -60,6 +63,10 @@ impl Settings {
 
 /// Length of a segment unless it is set: some 200,000 pushes.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Our limit: room that is made at a time, unless it is set: what some thousand requests of one
+/// push need, and little beside a segment.
+pub const ROOM_BYTES: u64 = 1 << 20;
 
 /// Reserve unless it is set: the settlements of some millions of pushes.
 pub const RESERVE_BYTES: u64 = 32 << 20;

@@ -142,8 +142,10 @@ pub(super) struct Store {
     mark_due: bool,
     /// Whether a failed write may have left bytes behind `len`.
     cut_due: bool,
-    /// Whether zeros may follow there, room that was found and may be used.
+    /// Whether zeros may follow there, room for what is to be written.
     has_room: bool,
+    /// Up to where there is room, or was none to be had.
+    room_until: u64,
     failed: Option<Fatal>,
     written: u64,
 }
@@ -170,7 +172,12 @@ impl Store {
     /// Bytes that may still be written; unknown counts as enough.
     pub(super) fn free_space(&self) -> u64 {
         let free = self.files.free_space(&self.settings.dir);
-        free.unwrap_or(u64::MAX)
+        let free = free.unwrap_or(u64::MAX);
+        if self.has_room {
+            // The disk counts that as used.
+            return free.saturating_add(self.room_until.saturating_sub(self.len));
+        }
+        free
     }
 
     /// Bytes of what is outstanding.
@@ -277,6 +284,7 @@ impl Store {
         }
         batch.end();
         frame::seal(&mut batch.frames, frame::salt(self.active));
+        self.make_room(batch.frames.len() as u64);
         if let Err(error) = self.file.write_at(&batch.frames, self.len) {
             self.cut_due = true;
             let trouble = self.trouble(&error);
@@ -296,6 +304,28 @@ impl Store {
         }
         self.doubt_written = batch.doubt.or(self.doubt_written);
         Ok(())
+    }
+
+    /// Makes room ahead of what is written, a piece at a time. Without it the write finds out by
+    /// itself whether there is any.
+    fn make_room(&mut self, bytes: u64) {
+        let Settings {
+            room_bytes,
+            segment_bytes,
+            ..
+        } = self.settings;
+        let end = self.len.saturating_add(bytes);
+        let piece = room_bytes.min(segment_bytes);
+        if piece == 0 || end <= self.room_until {
+            return;
+        }
+        self.room_until = end.saturating_add(piece);
+        self.has_room = true;
+        if self.file.make_room(self.room_until).is_err() {
+            // Some of it may have been made: on a full disk the last that there was. The next try
+            // is no sooner than one after it would have been.
+            self.has_room = self.file.truncate(self.len).is_err();
+        }
     }
 
     /// Makes what was written durable.
@@ -351,6 +381,10 @@ impl Store {
         let mut batch = self.batch();
         batch.note_ids(last_id);
         self.write(batch, now)?;
+        if self.has_room && self.failed.is_none() {
+            // Nobody uses it any more; what cannot be cut off is in nobody's way.
+            self.has_room = self.file.truncate(self.len).is_err();
+        }
         self.sync()
     }
 
@@ -371,6 +405,7 @@ impl Store {
         }
         self.cut_due = false;
         self.has_room = false;
+        self.room_until = self.len;
         self.is_synced();
         Ok(())
     }

@@ -10,6 +10,7 @@ mod ids;
 mod limits;
 mod reads;
 mod refused;
+mod room;
 mod rotation;
 mod scheduled;
 mod script;

@@ -451,8 +451,8 @@ fn a_read_that_fails_while_pushes_are_queued_again_makes_them_late() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator);
     let ids_left = left_by_a_crash(&site, 0..5);
-    // The first one is the start's.
-    let daemon = start_failing(&site, "read:2");
+    // The first two are the start's: of room behind the records it is made sure that it is empty.
+    let daemon = start_failing(&site, "read:3");
     wait_until("all to be sent", || {
         ids(&site.access_log(), "succeeded-push").len() >= 5
     });
@@ -474,7 +474,7 @@ fn pushes_whose_record_is_damaged_fail_with_one_line_each() {
     let simulated = Simulated::start();
     let site = Site::simulated(&simulated.simulator);
     let ids_left = left_by_a_crash(&site, 0..5);
-    let daemon = start_failing(&site, "damage:2");
+    let daemon = start_failing(&site, "damage:3");
     wait_until("all to be settled", || site.error_log().len() >= 5);
     let lines = site.error_log();
     check_same(&ids(&lines, "failed-push"), &ids_left);

@@ -31,6 +31,7 @@ fn flusher(files: &MemoryFiles, settings: &Settings) -> Flusher {
 fn settings() -> Settings {
     let mut settings = Settings::new("/journal");
     settings.reserve_bytes = 0;
+    settings.room_bytes = 0;
     settings
 }
 

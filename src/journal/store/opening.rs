@@ -102,6 +102,7 @@ impl Store {
             mark_due: true,
             cut_due: false,
             has_room: found.has_more,
+            room_until: found.good_end,
             failed: None,
             written: 0,
             settings,
@@ -189,6 +190,7 @@ impl Store {
         self.named.clear();
         self.cut_due = false;
         self.has_room = false;
+        self.room_until = self.len;
         Ok(())
     }
 

@@ -21,8 +21,18 @@ pub(super) fn settings() -> Settings {
     let mut settings = Settings::new("/journal");
     // Short, so that a few operations fill some.
     settings.segment_bytes = 2000;
+    // Tests that count bytes count those of records.
+    settings.room_bytes = 0;
     settings.reserve_bytes = 0;
     settings
+}
+
+/// Those of a journal that makes room ahead of what it writes.
+pub(super) fn roomy() -> Settings {
+    Settings {
+        room_bytes: 300,
+        ..settings()
+    }
 }
 
 pub(super) fn shared(files: &MemoryFiles) -> Arc<dyn Files> {
@@ -163,13 +173,13 @@ pub(super) fn run(files: &MemoryFiles, operations: &[Operation], ledger: &mut Le
     if ledger.next_id == 0 {
         ledger.next_id = 1;
     }
-    let Ok((mut store, _)) = open(files) else {
+    let Ok((mut store, _)) = open_with(files, roomy()) else {
         return;
     };
     for operation in operations {
         if matches!(operation, Operation::Restart) {
             drop(store);
-            match open(files) {
+            match open_with(files, roomy()) {
                 Ok((opened, _)) => store = opened,
                 Err(_) => return,
             }

@@ -145,14 +145,14 @@ fn an_end_waits_for_the_caller_who_is_at_it_and_for_those_behind() {
             });
             caller
         });
-        let closer = scope.spawn(|| journal.close());
+        let end = scope.spawn(|| journal.close());
         until("it closes", || journal.state() == State::Closed);
         assert!(journal.append([&accepted(3, 1)], None).is_err());
         drop(held);
         for caller in callers {
             caller.join().unwrap().unwrap();
         }
-        let closed = closer.join().unwrap();
+        let closed = end.join().unwrap();
         assert_eq!((closed.outstanding, closed.unwritten), (2, 0));
     });
     let kept = outstanding(&files.reboot(Loss::Unsynced)).0;
