@@ -57,6 +57,9 @@ pub use page::PAGE_BYTES;
 pub use record::FeedRecord;
 pub use stream::FeedStream;
 
+/// In the place of a cursor: behind the last record that is shown by now.
+pub const NEWEST: &str = "newest";
+
 use self::cursor::Cursor;
 use self::inbox::{FeedCounts, FeedInbox};
 use self::page::PageWish;
@@ -202,8 +205,8 @@ impl Feed {
         stream.of(&self.streams)
     }
 
-    /// Reads what comes after a cursor, or from the oldest on: up to `limit` records and gaps, of
-    /// the apps that are reached.
+    /// Reads what comes after a cursor, after all that there is by now ([`NEWEST`]), or from the
+    /// oldest on: up to `limit` records and gaps, of the apps that are reached.
     ///
     /// # Errors
     ///
@@ -218,6 +221,7 @@ impl Feed {
         let (epoch, first, shown) = self.bounds(stream);
         let after = match after {
             None => 0,
+            Some(NEWEST) => shown.saturating_sub(1),
             Some(text) => {
                 let cursor = Cursor::of(text).filter(|cursor| cursor.stream == stream);
                 let cursor = cursor.ok_or(FeedReadError::NotACursor)?;

@@ -2,11 +2,13 @@
 
 mod courier;
 mod csv;
+mod followed;
 mod input_text;
 mod outcomes;
 mod push_answer;
 mod push_batch;
 mod record;
+mod settlements;
 mod source;
 mod tally;
 mod template;
@@ -26,9 +28,10 @@ use super::{ExitCode, print, report};
 use crate::count::grouped;
 use crate::moment;
 use crate::signal::{Signal, Signals};
-use courier::{Courier, CourierEnd, CourierNews};
+use courier::{Courier, CourierEnd, CourierNews, FOLLOWED_MAX};
 use outcomes::PushOutcomes;
 use record::{EarlierRun, RecordError, SendRecord};
+use settlements::SettlementReader;
 use source::SendSource;
 
 /// Sends, and says what became of it.
@@ -64,7 +67,9 @@ fn send(asked: &SendPushes) -> Result<ExitCode, ExitCode> {
     let mut screen = SendScreen::before(&name, source.bytes);
     let (news, heard) = bounded(NEWS_WAITING);
     let (go_on, stop) = bounded(0);
+    let following = Following::of(asked, &client);
     let courier = Courier {
+        reader: following.reader.clone(),
         client: Arc::clone(&client),
         source,
         record,
@@ -86,28 +91,82 @@ fn send(asked: &SendPushes) -> Result<ExitCode, ExitCode> {
     }
     let end = screen.watch(&heard, &signals, go_on)?;
     let code = tell(&end, record_path.as_deref());
-    let within = asked.wait.unwrap_or(if file.is_some() {
-        Duration::ZERO
-    } else {
-        FOLLOWED_FOR
-    });
-    if within.is_zero() || end.ids.is_empty() || end.left.is_some() {
+    if following.within.is_zero() || end.ids.is_empty() || end.left.is_some() {
         return Ok(code);
     }
-    let unfollowed = end.tally.accepted.saturating_sub(end.ids.len() as u64);
-    if unfollowed > 0 {
-        report(format_args!(
-            "of the pushes, {} are followed; the push log has what becomes of all",
-            end.ids.len()
-        ));
-    }
-    let outcomes = PushOutcomes::follow(end.ids, &client, within, &signals);
-    let printed = print(&outcomes.told());
+    let (told, has_failures) = following.until_the_end(end, &client, &signals);
+    let printed = print(&told);
+    // Of a file some are always dead.
+    let counts = asked.wait.is_some() || file.is_none();
     Ok(match code {
-        ExitCode::Ok if outcomes.has_failures() => ExitCode::Unavailable,
+        ExitCode::Ok if has_failures && counts => ExitCode::Unavailable,
         ExitCode::Ok => printed,
         code => code,
     })
+}
+
+/// How it becomes known what became of the pushes.
+struct Following {
+    /// For how long.
+    within: Duration,
+    /// By the feed; otherwise each is asked for.
+    reader: Option<Arc<SettlementReader>>,
+}
+
+impl Following {
+    /// Pushes of a file are followed by the feed, which must be read from before the first of them.
+    fn of(asked: &SendPushes, client: &Arc<ApiClient>) -> Self {
+        let within = asked.wait.unwrap_or(FOLLOWED_FOR);
+        let has_file = asked.file.is_some() || asked.csv.is_some();
+        if !has_file || within.is_zero() {
+            return Self {
+                within,
+                reader: None,
+            };
+        }
+        match SettlementReader::start(client) {
+            Ok(reader) => Self {
+                within,
+                reader: Some(reader),
+            },
+            // Who has not asked for it is not told that it cannot be.
+            Err(_) if asked.wait.is_none() => Self {
+                within: Duration::ZERO,
+                reader: None,
+            },
+            Err(why) => {
+                report(format_args!(
+                    "{why}; {} pushes are followed one by one",
+                    grouped(FOLLOWED_MAX as u64)
+                ));
+                Self {
+                    within,
+                    reader: None,
+                }
+            }
+        }
+    }
+
+    /// What became of them, and whether one has ended otherwise than it should.
+    fn until_the_end(
+        self,
+        end: CourierEnd,
+        client: &ApiClient,
+        signals: &Receiver<Signal>,
+    ) -> (String, bool) {
+        if let Some(reader) = self.reader {
+            return reader.wait(self.within, signals);
+        }
+        let unfollowed = end.tally.accepted.saturating_sub(end.ids.len() as u64);
+        if unfollowed > 0 {
+            report(format_args!(
+                "of the pushes, {} are followed; the push log has what becomes of all",
+                end.ids.len()
+            ));
+        }
+        let outcomes = PushOutcomes::follow(end.ids, client, self.within, signals);
+        (outcomes.told(), outcomes.has_failures())
+    }
 }
 
 /// Where it is kept how far a file is.
@@ -315,7 +374,7 @@ fn in_words(seconds: u64) -> String {
 /// Our limit: how long a daemon may take for an answer; it syncs its journal first.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
-/// For how long pushes of the command line are followed.
+/// For how long pushes are followed once all are accepted.
 const FOLLOWED_FOR: Duration = Duration::from_secs(30);
 
 /// Our limit: news that wait to be shown.

@@ -107,6 +107,13 @@ fn how_each_push_ended_and_which_device_tokens_are_dead_is_there_after_a_restart
         }
     }
     assert_eq!(paged, settled);
+    // Who wants what comes from now on begins behind the last.
+    let page = get(&daemon, "/settlements?after=newest");
+    let last = settled.last().unwrap();
+    assert_eq!(
+        (&page["records"], &page["next"]),
+        (&json!([]), &last["cursor"])
+    );
     assert_eq!(daemon.terminate(), 0);
 
     let daemon = site.start();

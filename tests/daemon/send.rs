@@ -7,6 +7,7 @@
 )]
 
 mod api_stub;
+mod outcomes;
 mod shop;
 
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::simulator::Simulated;
 use crate::harness::site::{Site, closed_port};
 use crate::harness::terminal::Terminal;
-use crate::harness::{each, hex_token, lines, wait_until};
+use crate::harness::{each, hex_token, wait_until};
 use crate::stat::url;
 use api_stub::{ApiStub, Treatment};
 use shop::{Shop, check, squeezed, stderr, stdout};
@@ -196,39 +197,6 @@ fn a_request_of_which_a_part_was_taken_is_in_doubt_until_all_of_it_is() {
     let received = simulated.received();
     assert_eq!(received.len(), 1000);
     assert!(received.values().all(|times| *times == 1));
-}
-
-#[test]
-fn following_ends_when_it_is_told_to() {
-    let site = Site::unreachable();
-    let daemon = site.start();
-    let shop = Shop::before(&url(&daemon));
-    let following = shop.start(&["--ios", "ab12", "--message", "Hi", "--wait", "1h"]);
-    wait_until("the push", || shop.read("out").contains("accepted"));
-    following.signal("INT");
-    assert_eq!(following.wait(), 0);
-    let out = squeezed(&shop.read("out"));
-    assert_eq!(out, "accepted 1 push\n1 not settled yet\n");
-}
-
-#[test]
-fn following_goes_on_over_a_restart() {
-    let site = Site::unreachable().on_unix_socket();
-    let daemon = site.start();
-    let shop = Shop::before(&url(&daemon));
-    let following = shop.start(&["--ios", "ab12", "--message", "Hi", "--wait", "1h"]);
-    wait_until("the push", || shop.read("out").contains("accepted"));
-    daemon.kill();
-    shop.wait_for_told("what becomes of them is asked again");
-    let daemon = site.start();
-    let id = lines::ids(&site.access_log(), "accepted-push")[0];
-    wait_until("the push to be purged", || {
-        let purged = daemon.request("DELETE", &format!("/push/{id}"), b"");
-        purged.status == 200
-    });
-    assert_eq!(following.wait(), 69);
-    let out = shop.read("out");
-    assert!(out.contains(&format!("{id} ios failed purged")), "{out}");
 }
 
 #[test]

@@ -179,7 +179,8 @@ pub(super) fn page_fields() -> [Value; 2] {
         "name": "after",
         "in": "query",
         "description": "The cursor of the last record that was seen, or `next` of the answer \
-                        before; without it the oldest come first.",
+                        before; `newest` for what comes from now on; without it the oldest come \
+                        first.",
         "schema": {"type": "string", "minLength": 1},
     });
     let limit = json!({

@@ -63,7 +63,7 @@ pub(crate) struct SendPushes {
     /// Notifications in a request at most
     #[arg(long, value_name = "N", default_value = "100")]
     pub(crate) batch: NonZeroUsize,
-    /// Follow the pushes for so long [default: 30s, for a file 0s]
+    /// Follow the pushes for so long [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     pub(crate) wait: Option<Duration>,
     #[command(flatten)]

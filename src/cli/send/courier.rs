@@ -11,6 +11,7 @@ use super::input_text::BadRecord;
 use super::push_answer::{BatchAnswer, Judgement, judge};
 use super::push_batch::{PushBatch, key};
 use super::record::{EarlierRun, SendRecord};
+use super::settlements::SettlementReader;
 use super::source::SendSource;
 use super::tally::SendTally;
 use crate::api::idempotency::KEPT_FOR;
@@ -67,6 +68,8 @@ pub(super) struct Courier {
     pub(super) earlier: EarlierRun,
     /// What becomes of what may have been sent.
     pub(super) in_doubt: Option<InDoubt>,
+    /// Who looks for what becomes of the pushes.
+    pub(super) reader: Option<Arc<SettlementReader>>,
     /// What it says.
     pub(super) news: Sender<CourierNews>,
     /// Closed when it is to stop.
@@ -238,9 +241,9 @@ impl Courier {
                 let body = part.body();
                 let now = Moment::now();
                 self.note(|record| record.sent(number, key, now.unix_secs()))?;
-                let came = self.client.post("/push", &self.key(number, &body), &body);
+                let judged = self.post(number, &body, &part, doubt.is_some());
                 let url = &self.client.url;
-                let (why, after) = match judge(came, &part) {
+                let (why, after) = match judged {
                     Judgement::Answered(answer) => {
                         tally.add(&answer.tally);
                         self.take(&answer, run);
@@ -317,9 +320,28 @@ impl Courier {
             }
         }
         run.has_answer = true;
+        self.ids_are_known(&[]);
         self.note(|record| record.answered(number, &tally))?;
         run.tally.add(&tally);
         Ok(())
+    }
+
+    /// Posts a batch, once, of which a request before it may have been taken or not.
+    fn post(&self, number: u64, body: &[u8], part: &PushBatch, is_in_doubt: bool) -> Judgement {
+        if let Some(reader) = &self.reader {
+            reader.sends();
+        }
+        let came = self.client.post("/push", &self.key(number, body), body);
+        let judged = judge(came, part);
+        match &judged {
+            Judgement::Answered(answer) => self.ids_are_known(&answer.ids),
+            Judgement::Unknown {
+                is_unsent: false, ..
+            } => {}
+            _ if is_in_doubt => {}
+            _ => self.ids_are_known(&[]),
+        }
+        judged
     }
 
     /// What becomes of what was sent, and nobody knows any more whether it was taken.
@@ -359,6 +381,13 @@ impl Courier {
             .flat_map(|(first, count)| *first..first.saturating_add(*count));
         let room = FOLLOWED_MAX.saturating_sub(run.ids.len());
         run.ids.extend(ids.take(room));
+    }
+
+    /// It is known which pushes came of the requests so far.
+    fn ids_are_known(&self, ids: &[(u64, u64)]) {
+        if let Some(reader) = &self.reader {
+            reader.knows(ids);
+        }
     }
 
     fn tell_lines(&self, lines: &[u64], why: &str) {

@@ -1,14 +1,15 @@
 //! What became of pushes, by asking for each until it has ended.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use serde::Deserialize;
 
+use super::followed::{self, UNSETTLED};
 use crate::cli::api_client::{ApiAnswer, ApiClient, NoApiAnswer, shown};
 use crate::cli::report;
-use crate::count::grouped;
 use crate::moment;
 use crate::signal::Signal;
 
@@ -58,9 +59,7 @@ impl PushOutcomes {
         let begun = moment::now();
         let is_over = |pause: Duration| {
             let left = within.saturating_sub(moment::since(begun));
-            let heard = moment::receive_within(signals, pause.min(left));
-            let is_stop = heard.is_ok_and(|signal| signal != Signal::User1);
-            is_stop || moment::since(begun) >= within
+            is_stop(signals, pause.min(left)) || moment::since(begun) >= within
         };
         let (mut pause, mut is_told) = (ASK_FIRST, false);
         while !outcomes.open.is_empty() {
@@ -137,37 +136,34 @@ impl PushOutcomes {
 
     /// A line for each push, if they are few, or for each kind of end.
     pub(super) fn told(&self) -> String {
-        let mut lines = Vec::new();
+        let mut text = String::new();
         if self.ended.len() <= EACH_TOLD {
             for (id, push) in &self.ended {
-                lines.push(format!(
-                    "{id} {} {}",
-                    shown(&push.platform),
-                    push.told(true)
-                ));
+                let (platform, how) = (shown(&push.platform), push.told(true));
+                // Writing to a text cannot fail.
+                let _written = writeln!(text, "{id} {platform} {how}");
             }
         } else {
             let mut ends = BTreeMap::<String, u64>::new();
             for push in self.ended.values() {
                 *ends.entry(push.told(false)).or_default() += 1;
             }
-            for (end, number) in ends {
-                lines.push(format!("{:>22} {end}", grouped(number)));
-            }
+            let ends = ends.iter().map(|(end, number)| (*number, &**end));
+            text.push_str(&followed::lines(ends));
         }
-        for (number, what) in [
-            (self.open.len(), "not settled yet"),
-            (
-                self.unknown.len(),
-                "settled too long ago to be known: the push log has them",
-            ),
-        ] {
-            if number > 0 {
-                lines.push(format!("{:>22} {what}", grouped(number as u64)));
-            }
-        }
-        lines.into_iter().map(|line| line + "\n").collect()
+        let unknown = "settled too long ago to be known: the push log has them";
+        text.push_str(&followed::lines([
+            (self.open.len() as u64, UNSETTLED),
+            (self.unknown.len() as u64, unknown),
+        ]));
+        text
     }
+}
+
+/// Waits for so long; whether a signal came that ends the waiting.
+pub(super) fn is_stop(signals: &Receiver<Signal>, within: Duration) -> bool {
+    let heard = moment::receive_within(signals, within);
+    heard.is_ok_and(|signal| signal != Signal::User1)
 }
 
 impl PushNow {

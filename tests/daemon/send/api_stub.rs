@@ -74,6 +74,15 @@ impl ApiStub {
 fn serve(stream: &TcpStream, taken: &Mutex<Taken>, treat: &dyn Fn(usize) -> Treatment) {
     let mut reader = BufReader::new(stream);
     while let Some((key, body)) = request(&mut reader) {
+        if key.is_empty() {
+            // It keeps no feed.
+            let mut stream = stream;
+            let none = b"HTTP/1.1 404 Word\r\nContent-Length: 0\r\n\r\n";
+            if stream.write_all(none).is_err() {
+                return;
+            }
+            continue;
+        }
         let (treatment, answer) = {
             let mut taken = taken.lock().unwrap();
             let treatment = treat(taken.keys.len());
