@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 pub(super) struct AppFigures {
     queued: u64,
     in_flight: u64,
-    oldest: Option<u64>,
+    /// For how long the oldest push has waited, in seconds, of each lane and class that has one.
+    oldest: Vec<(String, u64)>,
     lanes: BTreeMap<String, LaneSoFar>,
 }
 
@@ -37,7 +38,8 @@ pub(super) struct StatLine {
     pub(super) in_flight: u64,
     /// Since the look before.
     pub(super) since: Counts,
-    /// Those that do not send, each with why not; `open` if there is none.
+    /// Those that do not send, each with why not, `open` if there is none; and those in which
+    /// pushes wait.
     pub(super) lanes: String,
     /// Counters have fallen: they are of another process, whose counts since its start these are.
     pub(super) is_restarted: bool,
@@ -50,7 +52,8 @@ impl AppFigures {
         let number = |key| all.get(key)?.as_u64();
         // Where each lane has an entry of its own, the platforms' are sums.
         let lanes = all.get("lanes").and_then(Value::as_object).unwrap_or(&all);
-        let oldest = lanes.values().filter_map(oldest).max();
+        let mut oldest: Vec<_> = lanes.iter().flat_map(oldest).collect();
+        oldest.sort_by_key(|(_, seconds)| std::cmp::Reverse(*seconds));
         let lanes = lanes.iter().filter_map(|(name, lane)| {
             let number = |key| lane.get(key)?.as_u64();
             let state = lane.get("state").and_then(Value::as_str);
@@ -96,9 +99,9 @@ impl AppFigures {
         let look = StatLine {
             queued: later.queued,
             in_flight: later.in_flight,
-            oldest: later.oldest,
+            oldest: later.oldest.first().map(|(_, seconds)| *seconds),
             since,
-            lanes: later.states(),
+            lanes: later.states() + &later.ages(),
             is_restarted,
         };
         self.lanes.extend(later.lanes);
@@ -107,28 +110,47 @@ impl AppFigures {
 
     fn states(&self) -> String {
         let shut = self.lanes.iter().filter(|(_, lane)| lane.state != OPEN);
-        let mut told: Vec<String> = shut
-            .map(|(name, lane)| format!("{name}:{}", lane.state))
-            .collect();
-        let more = told.len().saturating_sub(LANES_SHOWN);
-        if more > 0 {
-            told.truncate(LANES_SHOWN);
-            told.push(format!("+{more}"));
-        }
+        let shut = shut.map(|(name, lane)| format!("{name}:{}", lane.state));
+        let told = some_of(shut);
         if told.is_empty() {
             OPEN.to_owned()
         } else {
-            told.join(" ")
+            told
+        }
+    }
+
+    /// Where pushes have waited for a second and more.
+    fn ages(&self) -> String {
+        let waiting = self.oldest.iter().filter(|(_, seconds)| *seconds > 0);
+        let told = some_of(waiting.map(|(kind, seconds)| format!("{kind}:{seconds}s")));
+        if told.is_empty() {
+            told
+        } else {
+            format!(" {told}")
         }
     }
 }
 
-/// For how long the oldest push of a lane has waited, in seconds, whatever its class.
-fn oldest(lane: &Value) -> Option<u64> {
-    let kinds = lane.get("queue")?.as_object()?.values();
-    kinds
-        .filter_map(|kind| kind.get("oldest_seconds")?.as_u64())
-        .max()
+/// The first of some, and how many more there are.
+fn some_of(all: impl Iterator<Item = String>) -> String {
+    let mut told: Vec<String> = all.collect();
+    let more = told.len().saturating_sub(LANES_SHOWN);
+    if more > 0 {
+        told.truncate(LANES_SHOWN);
+        told.push(format!("+{more}"));
+    }
+    told.join(" ")
+}
+
+/// For how long the oldest push of each class of a lane has waited, in seconds.
+fn oldest((lane, figures): (&String, &Value)) -> Vec<(String, u64)> {
+    let classes = figures.get("queue").and_then(Value::as_object);
+    let classes = classes.into_iter().flatten();
+    let ages = classes.filter_map(|(class, waiting)| {
+        let seconds = waiting.get("oldest_seconds")?.as_u64()?;
+        Some((format!("{lane}:{class}"), seconds))
+    });
+    ages.collect()
 }
 
 impl Counts {
@@ -205,14 +227,15 @@ mod tests {
     #[test]
     fn where_lanes_have_an_entry_each_platforms_do_not_count_twice() {
         let ios = json!({"push_success": 8, "push_error": 0});
-        let queue = json!({"transactional": {"pushes": 0}, "bulk": {"oldest_seconds": 95}});
+        let queue = json!({"transactional": {"oldest_seconds": 2}, "bulk": {"oldest_seconds": 95}});
         let lanes = json!({"ios": {"push_success": 5, "push_error": 0, "state": "open"},
             "shop/ios": {"push_success": 3, "push_error": 0, "state": "paused", "queue": queue}});
         let all = json!({"queue_usage": 0, "pusher_count": 0, "ios": ios, "lanes": lanes});
         let read = AppFigures::read(all.to_string().as_bytes()).unwrap();
         let look = AppFigures::default().follow(read);
         assert_eq!(look.since.succeeded, 8);
-        assert_eq!((&*look.lanes, look.oldest), ("shop/ios:paused", Some(95)));
+        let told = "shop/ios:paused shop/ios:bulk:95s shop/ios:transactional:2s";
+        assert_eq!((&*look.lanes, look.oldest), (told, Some(95)));
     }
 
     #[test]
@@ -221,6 +244,21 @@ mod tests {
         let lanes: Vec<_> = names.iter().map(|name| (&**name, 0, "held")).collect();
         let look = AppFigures::default().follow(counted(&lanes));
         assert_eq!(look.lanes, "a1/ios:held a2/ios:held a3/ios:held +2");
+    }
+
+    #[test]
+    fn of_many_that_wait_the_three_are_named_that_have_waited_longest() {
+        let mut all = json!({"queue_usage": 9, "pusher_count": 0});
+        for (number, seconds) in [(1, 3), (2, 0), (3, 9), (4, 4), (5, 1)] {
+            let queue =
+                json!({"transactional": {"pushes": 0}, "bulk": {"oldest_seconds": seconds}});
+            all[format!("a{number}/ios")] =
+                json!({"push_success": 0, "push_error": 0, "state": "open", "queue": queue});
+        }
+        let read = AppFigures::read(all.to_string().as_bytes()).unwrap();
+        let look = AppFigures::default().follow(read);
+        let told = "open a3/ios:bulk:9s a4/ios:bulk:4s a1/ios:bulk:3s +1";
+        assert_eq!((&*look.lanes, look.oldest), (told, Some(9)));
     }
 
     #[test]

@@ -17,13 +17,13 @@ fn numbers_stand_below_their_names() {
             failed: 7,
             retries: 262,
         },
-        lanes: "open".to_owned(),
+        lanes: "open ios:bulk:95s".to_owned(),
         is_restarted: false,
     };
     let first = shown_at(1_795_336_102, &look);
     assert_eq!(
         first,
-        "2026-11-22T08:28:22Z    81000     95      1000     12041        7      262 open"
+        "2026-11-22T08:28:22Z    81000     95      1000     12041        7      262 open ios:bulk:95s"
     );
     look.lanes = "android:resting".to_owned();
     (look.queued, look.oldest) = (0, None);
