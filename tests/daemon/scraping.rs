@@ -175,7 +175,7 @@ fn who_holds_connections_or_sends_bodies_there_keeps_nobody_out() {
             client
         })
         .collect();
-    // Who comes in the same moment as they do may be asked to come again. None of them has a thread.
+    // Who comes in the same moment as they do may be asked to come again. None has a thread.
     wait_until("a page beside them, and no thread for each", || {
         let page = get(&address, "/metrics");
         page.status == 200 && Metrics::read(page.text()).number("process_threads") < before + 16
