@@ -8,6 +8,9 @@ use super::Failure;
 /// The bench's name among the crate's targets.
 pub(crate) const NAME: &str = "cost_per_push";
 
+/// Callers, unless their number is given.
+pub(crate) const CALLERS_UNLESS_SET: u32 = 8;
+
 /// What this process is to do.
 pub(crate) enum Task {
     /// The bench.
@@ -25,6 +28,9 @@ pub(crate) enum Task {
 pub(crate) struct Plan {
     /// Pushes in each row and round.
     pub(crate) pushes: u32,
+    /// Connections to the API, each with a caller, in the rows of what a push costs and of what
+    /// each `journal.sync` costs.
+    pub(crate) callers: u32,
     /// How often each row is measured; medians are reported.
     pub(crate) rounds: u32,
     /// Rows whose names begin so; empty for all.
@@ -40,6 +46,7 @@ impl Plan {
     fn of_bench() -> Self {
         Self {
             pushes: 100_000,
+            callers: CALLERS_UNLESS_SET,
             rounds: 5,
             rows: String::new(),
             against: None,
@@ -51,6 +58,7 @@ impl Plan {
     fn of_test() -> Self {
         Self {
             pushes: 250,
+            callers: CALLERS_UNLESS_SET,
             rounds: 1,
             rows: String::new(),
             against: Some(env!("CARGO_BIN_EXE_sterna").to_owned()),
@@ -81,6 +89,7 @@ impl Task {
             };
             match argument.as_str() {
                 "--pushes" => plan.pushes = number(&value()?)?,
+                "--callers" => plan.callers = number(&value()?)?,
                 "--rounds" => plan.rounds = number(&value()?)?,
                 "--rows" => plan.rows = value()?,
                 "--against" => plan.against = Some(value()?),

@@ -11,9 +11,6 @@ use std::time::{Duration, Instant};
 use super::Failure;
 use super::workload::{Shape, write_request_of};
 
-/// Connections to the API.
-pub(crate) const CONNECTIONS: usize = 8;
-
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -26,9 +23,9 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// Opens all connections.
-    pub(crate) fn connect(address: SocketAddr) -> Result<Self, Failure> {
-        let callers = (0..CONNECTIONS).map(|_| Caller::connect(address));
+    /// Opens so many connections.
+    pub(crate) fn connect(address: SocketAddr, number: u32) -> Result<Self, Failure> {
+        let callers = (0..number).map(|_| Caller::connect(address));
         Ok(Self {
             callers: callers.collect::<Result<_, _>>()?,
         })

@@ -14,7 +14,7 @@ use sterna::push::LaneId;
 use sterna::simulator::{Credentials, Options, Receipt, Report, Simulator};
 
 use super::Failure;
-use super::arguments::Plan;
+use super::arguments::{CALLERS_UNLESS_SET, Plan};
 use super::callers::{Answer, Caller, Callers};
 use super::daemon::Daemon;
 use super::latencies::Latencies;
@@ -83,7 +83,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Option<Classes>, Failure> {
     if paused.get("state").and_then(Value::as_str) != Some("paused") {
         return Err(format!("ios is not paused: {paused}").into());
     }
-    let mut callers = Callers::connect(stage.daemon.address())?;
+    let mut callers = Callers::connect(stage.daemon.address(), CALLERS_UNLESS_SET)?;
     callers.post(SHAPES[0], 0, plan.pushes)?;
     let waiting = stage.daemon.waiting()?;
     if waiting < u64::from(plan.pushes) {

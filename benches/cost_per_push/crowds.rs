@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use sterna::push::LaneId;
 
 use super::Failure;
-use super::arguments::Plan;
-use super::callers::{Answer, CONNECTIONS, Caller};
+use super::arguments::{CALLERS_UNLESS_SET, Plan};
+use super::callers::{Answer, Caller};
 use super::crowd::{Crowd, Place, all_manners};
 use super::daemon::Daemon;
 use super::latencies::Latencies;
@@ -67,7 +67,7 @@ fn ask_all(address: SocketAddr, requests: u32) -> Result<Latencies, Failure> {
     let next = AtomicU32::new(0);
     let mut taken = Latencies::default();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..CONNECTIONS)
+        let threads: Vec<_> = (0..CALLERS_UNLESS_SET)
             .map(|_| scope.spawn(|| ask_some(address, &next, requests)))
             .collect();
         for thread in threads {

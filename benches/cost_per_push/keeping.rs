@@ -12,10 +12,11 @@ use sterna::push::LaneId;
 
 use super::Failure;
 use super::arguments::Plan;
-use super::callers::{Answer, CONNECTIONS, Caller};
+use super::callers::{Answer, Caller};
 use super::daemon::Daemon;
 use super::latencies::Latencies;
 use super::simulator::Simulator;
+use super::usage::Usage;
 use super::workload::write_request;
 
 /// The rows' name, by which they are chosen.
@@ -29,6 +30,8 @@ pub(crate) struct Kept {
     pub(crate) answers: Latencies,
     /// Pushes accepted in a second, while they were posted.
     pub(crate) per_second: f64,
+    /// CPU time of the daemon for a push, in microseconds, until all were settled.
+    pub(crate) cpu: f64,
 }
 
 /// Measures, if the plan asks for it.
@@ -45,19 +48,21 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Kept>, Failure> {
         let sync = format!("[journal]\nsync = {policy:?}\n");
         let config = simulator.site.config.replace("[journal]\n", &sync);
         let daemon = Daemon::start(&directory, &config, &[])?;
-        let callers = (0..CONNECTIONS).map(|_| Caller::connect(daemon.address()));
+        let callers = (0..plan.callers).map(|_| Caller::connect(daemon.address()));
         let callers = callers.collect::<Result<Vec<_>, _>>()?;
         let kept = Kept {
             policy,
             answers: Latencies::default(),
             per_second: 0.0,
+            cpu: 0.0,
         };
-        sites.push((kept, Duration::ZERO, callers, daemon, simulator));
+        let before = Usage::of(daemon.pid())?;
+        sites.push((kept, before, Duration::ZERO, callers, daemon, simulator));
     }
     let next = AtomicU64::new(0);
     let per_turn = u64::from(plan.pushes.div_ceil(TURNS).max(2));
     for _ in 0..TURNS {
-        for (kept, posting, callers, ..) in &mut sites {
+        for (kept, _, posting, callers, ..) in &mut sites {
             let end = next.load(Ordering::Relaxed) + per_turn;
             let start = Instant::now();
             let answers = post(callers, &next, end)?;
@@ -68,7 +73,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Kept>, Failure> {
     }
     let due = u64::from(TURNS) * per_turn;
     let mut rows = Vec::new();
-    for (mut kept, posting, _, daemon, _simulator) in sites {
+    for (mut kept, before, posting, _callers, daemon, _simulator) in sites {
         let settled = daemon.settled_at_last(LaneId::IOS, due)?;
         if settled != (due, 0) {
             let policy = kept.policy;
@@ -77,6 +82,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Vec<Kept>, Failure> {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let pushes = due as f64;
         kept.per_second = pushes / posting.as_secs_f64();
+        let spent = Usage::of(daemon.pid())?.since(&before);
+        kept.cpu = spent.cpu.as_secs_f64() * 1e6 / pushes;
         rows.push(kept);
         daemon.stop()?;
     }

@@ -1,7 +1,7 @@
 //! CPU time per push of the daemon, beside h2load's per request.
 //!
 //! ```text
-//! cargo bench --bench cost_per_push [-- --pushes 100000 --rounds 3 --rows APNs]
+//! cargo bench --bench cost_per_push [-- --pushes 100000 --rounds 3 --callers 8 --rows APNs]
 //! ```
 //!
 //! Three processes besides h2load, each with its own account: the daemon (as shipped, with its

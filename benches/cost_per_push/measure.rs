@@ -10,7 +10,7 @@ use sterna::push::{LaneId, Provider};
 
 use super::Failure;
 use super::against;
-use super::arguments::Plan;
+use super::arguments::{CALLERS_UNLESS_SET, Plan};
 use super::baseline::Baseline;
 use super::callers::Callers;
 use super::daemon::{Daemon, Lines};
@@ -45,6 +45,7 @@ pub(crate) struct Row {
 pub(crate) struct Stage {
     daemon: Daemon,
     simulator: Simulator,
+    callers: u32,
     /// The number of the next device.
     next: u64,
 }
@@ -54,11 +55,14 @@ pub(crate) fn run(plan: &Plan, with_h2load: bool) -> Result<Vec<Row>, Failure> {
     let directory = tempfile::tempdir()?;
     let directory = directory.path();
     let mut stage = Stage::start(directory)?;
+    stage.callers = plan.callers;
     let other = directory.join("against");
     let mut other = match &plan.against {
         Some(named) => {
             fs::create_dir(&other)?;
-            Some(Stage::of(&against::program(named)?, &other)?)
+            let mut other = Stage::of(&against::program(named)?, &other)?;
+            other.callers = plan.callers;
+            Some(other)
         }
         None => None,
     };
@@ -127,6 +131,7 @@ impl Stage {
         Ok(Self {
             daemon,
             simulator,
+            callers: CALLERS_UNLESS_SET,
             next: 0,
         })
     }
@@ -156,7 +161,7 @@ impl Stage {
         let simulator = Usage::of(self.simulator.pid())?;
         let start = Instant::now();
 
-        let mut callers = Callers::connect(self.daemon.address())?;
+        let mut callers = Callers::connect(self.daemon.address(), self.callers)?;
         callers.post(shape, self.next, pushes)?;
         self.next += u64::from(pushes);
         let lines = self.daemon.wait_until_settled(pushes.into())?;

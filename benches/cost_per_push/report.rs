@@ -5,7 +5,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::arguments::Plan;
-use super::callers;
 use super::classes::Classes;
 use super::crowds::Crowds;
 use super::h2load;
@@ -21,9 +20,7 @@ pub(crate) fn preamble(out: &mut impl Write, plan: &Plan, h2load: bool) -> io::R
     writeln!(
         out,
         "{cores} cores; {} pushes a row, {} rounds, medians; {} callers",
-        plan.pushes,
-        plan.rounds,
-        callers::CONNECTIONS,
+        plan.pushes, plan.rounds, plan.callers,
     )?;
     if !h2load {
         writeln!(out, "no h2load to compare with: {}", h2load::INSTALL)?;
@@ -121,14 +118,19 @@ pub(crate) fn json(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 pub(crate) fn kept(out: &mut impl Write, rows: &[Kept]) -> io::Result<()> {
     writeln!(
         out,
-        "\njournal.sync, one push a request, 8 callers{:>12} {:>8} {:>8} {:>9}",
-        "requests", "p50, µs", "p99, µs", "pushes/s"
+        "\n{:43}{:>12} {:>8} {:>8} {:>9} {:>16}",
+        "journal.sync, one push a request",
+        "requests",
+        "p50, µs",
+        "p99, µs",
+        "pushes/s",
+        "daemon, µs/push"
     )?;
     for row in rows {
         writeln!(
             out,
-            "{:44} {} {:>9.0}",
-            row.policy, row.answers, row.per_second
+            "{:44} {} {:>9.0} {:>16.2}",
+            row.policy, row.answers, row.per_second, row.cpu
         )?;
     }
     Ok(())

@@ -69,8 +69,10 @@ pub(super) struct Turn {
     settle_by: Option<Instant>,
     /// By when the flusher wants a turn, whatever callers have.
     wanted_by: Option<Instant>,
-    /// Requests of the last turn that had any.
-    pub(super) requests: usize,
+    /// Requests of this turn, or of the last one.
+    requests: usize,
+    /// Whether callers come one at a time, by what the last turn with a request had and left.
+    pub(super) is_lonely: bool,
 }
 
 /// What is done in a turn.
@@ -112,13 +114,13 @@ pub(super) fn refuse(replies: impl IntoIterator<Item = Reply>, refused: &Refused
 
 impl Contents {
     /// Whether a caller who has just put a request here commits by itself: nobody is at it, nobody
-    /// is called, and nobody came in the last turn beside whoever asked for it. Where several do
-    /// they wait for the thread instead, and meanwhile others join them, so that one sync serves
-    /// all; but without a sync (`is_cheap`) there is nothing to share.
+    /// is called, and the last one had a turn to itself and nobody came meanwhile. Where several
+    /// come they wait for the thread instead, and meanwhile others join them, so that one sync
+    /// serves all; but without a sync (`is_cheap`) there is nothing to share.
     pub(super) fn is_callers_turn(&self, is_cheap: bool) -> bool {
         let turn = &self.turn;
         let is_free = turn.taken.is_none() && !turn.is_called && !self.closing && !self.has_ended;
-        is_free && (is_cheap || turn.requests <= 1)
+        is_free && (is_cheap || turn.is_lonely)
     }
 
     /// Whether somebody waits for an answer.
@@ -149,9 +151,7 @@ impl Contents {
     /// Takes all that waits.
     pub(super) fn take_work(&mut self) -> Work {
         self.turn.settle_by = None;
-        if !self.requests.is_empty() {
-            self.turn.requests = self.requests.len();
-        }
+        self.turn.requests = self.requests.len();
         Work {
             requests: mem::take(&mut self.requests),
             settled: mem::take(&mut self.settled),
@@ -168,6 +168,10 @@ impl Contents {
     /// The turn is over; the flusher wants another one by `wanted_by`. Whether the thread has to
     /// be woken for what is due before it looks by itself.
     pub(super) fn end_turn(&mut self, wanted_by: Option<Instant>, now: Instant) -> bool {
+        let (served, came) = (self.turn.requests, self.requests.len());
+        if served + came > 0 {
+            self.turn.is_lonely = served + came == 1;
+        }
         self.turn.taken = None;
         self.turn.wanted_by = wanted_by;
         let Some(due) = self.due(now) else {
@@ -227,6 +231,7 @@ impl Inbox {
                     settle_by: None,
                     wanted_by: None,
                     requests: 0,
+                    is_lonely: true,
                 },
             }),
             work: Condvar::new(),

@@ -187,8 +187,8 @@ fn who_has_something_for_the_flusher_wakes_it() {
         let (rests, is_resting) = crossbeam_channel::bounded(1);
         let flusher = thread::spawn(move || {
             let mut contents = inbox.lock();
-            // Several have come at a time: who comes next is not to commit by itself.
-            contents.turn.requests = 2;
+            // As if several had come at a time: who comes next does not commit by itself.
+            contents.turn.is_lonely = false;
             contents.rest(moment::now() + 1000 * LONG);
             rests.send(()).unwrap();
             drop(inbox.wait(contents, 1000 * LONG));
