@@ -18,6 +18,7 @@
 mod aside;
 mod carry;
 mod opening;
+mod read_ahead;
 mod standing;
 
 use std::collections::BTreeSet;

@@ -8,9 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::read_ahead::ReadAhead;
 use super::{SegmentUse, Store, StoreTrouble};
 use crate::journal::batch::{FrameSpan, WriteBatch};
-use crate::journal::catalogue::{read_frame, read_from, unreadable};
+use crate::journal::catalogue::{read_from, unreadable};
 use crate::journal::index::{Index, Location, Rest};
 use crate::journal::{PLACES_MAX, segment};
 
@@ -40,6 +41,8 @@ struct CarriedPiece {
     answers: Vec<(Location, Option<FrameSpan>)>,
     /// What ended the piece: a record that cannot be read.
     unread: Option<(Location, io::Error)>,
+    /// What was read of older segments.
+    ahead: ReadAhead,
 }
 
 impl Store {
@@ -126,7 +129,8 @@ impl Store {
             let file = catalogue.segments.get(&rest.place.segment).map(Arc::clone);
             drop(catalogue);
             carry.from = rest.first_id.saturating_add(1);
-            let span = match read_from(file, |file| read_frame(file, rest.place)) {
+            let ahead = &mut piece.ahead;
+            let span = match read_from(file, |file| ahead.frame(file, rest.place)) {
                 Ok(Some((kind, record))) => piece.batch.copy_notification(kind, &record, rest.lane),
                 Ok(None) => None,
                 Err(error) => {
@@ -181,7 +185,8 @@ impl Store {
                 break;
             }
             let file = segments.get(&place.segment).map(Arc::clone);
-            let span = match read_from(file, |file| read_frame(file, place)) {
+            let ahead = &mut piece.ahead;
+            let span = match read_from(file, |file| ahead.frame(file, place)) {
                 Ok(Some((kind, record))) => piece.batch.copy(kind, &record),
                 // Its request may be taken twice if it is repeated; nothing worse.
                 Ok(None) => None,
