@@ -184,6 +184,25 @@ impl Backlog {
         journal.map_or(Ok(()), |journal| journal.append(kept, answer))
     }
 
+    /// The same, without waiting: `tell` is called with the outcome, once, perhaps before this
+    /// returns, and by a thread that has other things to do.
+    pub fn accept_then(
+        &self,
+        accepted: &[Arc<Accepted>],
+        answer: Option<&KeptAnswer>,
+        tell: impl FnOnce(Result<(), Refused>) + Send + 'static,
+    ) {
+        #[cfg(test)]
+        if let Err(refused) = self.trap.pass(accepted, answer) {
+            return tell(Err(refused));
+        }
+        let kept = accepted.iter().map(AsRef::as_ref);
+        match self.journal() {
+            None => tell(Ok(())),
+            Some(journal) => journal.append_then(kept, answer, tell),
+        }
+    }
+
     /// What of this was accepted and is scheduled may be sent from now on, when it is due: its
     /// lines are in the push log, in which no outcome comes before them.
     pub fn release_scheduled(&self, accepted: &[Arc<Accepted>]) {

@@ -5,11 +5,11 @@
 //!    watch ── one thread waits for all callers: readiness, deadlines, calls
 //!      door · doorstep      who gets a place, who hears why there is none
 //!      berth                where a connection waits; who has it when
-//!    crew ── a channel, and the threads that answer
+//!    crew ── a channel, and the threads that answer, or promise to
 //!    connection ── head and body in, answer out, each within its deadline: a value
 //!      input                what has come and was not read
 //!      registry · budget    who is there, and what all may have in memory
-//!  turnstile                how many at once do what takes a processor
+//!  turnstile                how many large ones at once do what takes a processor
 //!  socket · shared          the system's calls; what the threads share
 //!  body · chunked · head · reply · query · request_id · traceparent
 //!                         bytes to values and back (pure)
@@ -18,7 +18,9 @@
 //! ```
 //!
 //! A caller costs no thread: its connection is a value that waits in its berth, and nobody waits
-//! for a slow head, body, or reader of an answer, nor for who takes no notice of our closing.
+//! for a slow head, body, or reader of an answer, nor for who takes no notice of our closing. What
+//! has to wait for a disk makes a [`Promise`]: the request is a value in the hands of whoever keeps
+//! that, and comes back to the crew then.
 //!
 //! [`Listener`] reads requests, all of it bounded, and a [`Handler`] answers them. Who waits in
 //! another way, as the simulator does over TLS, uses the pure files without the others.
@@ -57,7 +59,7 @@ pub(crate) mod fixture;
 pub use body::BodyScan;
 pub(crate) use body::FREE;
 pub use crew::{Hooks, Job, while_waiting};
-pub use handler::{Handler, More, Phase};
+pub use handler::{Handler, More, Phase, Promise, Promiser, ReplyWhen};
 pub use listener::{BESIDE_CONNECTIONS, Listener};
 pub use reply::{Reply, http_date};
 pub use request_id::{RequestId, RequestIds};

@@ -122,7 +122,7 @@ use self::flusher::Flusher;
 use self::inbox::{Contents, Inbox};
 use self::reply::{AwaitedReply, NoWord, Reply};
 use self::store::Store;
-use self::turns::{PANICKED, Turns};
+use self::turns::{Turns, lost};
 
 use crate::heartbeat::Heartbeat;
 use crate::moment::{self, Moment};
@@ -249,23 +249,46 @@ impl Journal {
         accepted: impl IntoIterator<Item = &'a Accepted>,
         answer: Option<&KeptAnswer>,
     ) -> Result<(), Refused> {
+        let (reply, kept) = reply::pair();
+        self.put_request(accepted, answer, reply);
+        self.outcome(&kept)
+    }
+
+    /// The same, without waiting: `tell` is called with the outcome, once, perhaps before this
+    /// returns, and by a thread that has other things to do.
+    pub fn append_then<'a>(
+        &self,
+        accepted: impl IntoIterator<Item = &'a Accepted>,
+        answer: Option<&KeptAnswer>,
+        tell: impl FnOnce(Result<(), Refused>) + Send + 'static,
+    ) {
+        let hear = |word: Option<_>| tell(word.unwrap_or_else(|| Err(lost())));
+        self.put_request(accepted, answer, reply::calling(hear));
+    }
+
+    fn put_request<'a>(
+        &self,
+        accepted: impl IntoIterator<Item = &'a Accepted>,
+        answer: Option<&KeptAnswer>,
+        reply: Reply,
+    ) {
         let Some(group) = Group::of(accepted, answer) else {
-            return Err(Refused::whole(State::Unwritable {
+            return reply.send(Err(Refused::whole(State::Unwritable {
                 why: format!("a record may have {} bytes", frame::RECORD_MAX),
-            }));
+            })));
         };
         if group.is_empty() {
-            return Ok(());
+            return reply.send(Ok(()));
         }
         self.inbox.see(group.highest);
-        let (reply, kept) = reply::pair();
         let mut contents = self.inbox.lock();
         if contents.state != State::Serving {
-            return Err(Refused::whole(contents.state.clone()));
+            let refused = Refused::whole(contents.state.clone());
+            drop(contents);
+            return reply.send(Err(refused));
         }
         contents.requests.push((group, reply));
         self.turns.serve(contents);
-        self.outcome(&kept)
     }
 
     fn outcome(&self, kept: &AwaitedReply) -> Result<(), Refused> {
@@ -274,14 +297,10 @@ impl Journal {
 
     /// The flusher has ended while it was at it, by an error of the program.
     fn no_word(&self) -> Refused {
-        let state = match self.state() {
-            State::Serving => State::Failed {
-                why: PANICKED.to_owned(),
-            },
-            state => state,
-        };
-        let is_unknown = true;
-        Refused { state, is_unknown }
+        match self.state() {
+            State::Serving => lost(),
+            state => Refused::unknown(state),
+        }
     }
 
     /// Takes note of pushes that ended, each once, and whose lines are in the push log. Never

@@ -1,4 +1,4 @@
-//! How many requests about broadcast channels are under way: each holds its caller's thread for as
+//! How many requests about broadcast channels are under way: each holds a thread for as
 //! long as Apple takes to answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,7 +18,9 @@ use crate::backlog::{Backlog, KeptAnswer, Refused, Whereabouts};
 use crate::delivery::fixture::idle_lane;
 use crate::delivery::register::Register;
 use crate::delivery::running_lane::RunningLane;
-use crate::http1::{RequestIds, Turnstile};
+use crate::http1::head::Head;
+use crate::http1::reply::Reply;
+use crate::http1::{Handler as _, Phase, Promise, ReplyWhen, RequestIds, Turnstile};
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::log::{Destination, Logs};
@@ -147,7 +149,7 @@ fn told(line: &[u8]) -> String {
 /// The endpoints of a daemon with both platforms, whose tokens may not begin with `bad`, whose
 /// messages may not begin with `long`, and whose next push id is 1.
 pub(super) struct Site {
-    pub(super) service: Service,
+    pub(super) service: Arc<Service>,
     pub(super) ios: Option<Arc<Queued>>,
     pub(super) host: Arc<Backstage>,
 }
@@ -176,7 +178,7 @@ impl Site {
     }
 
     /// The same on other terms.
-    pub(super) fn with(mut self, change: impl FnOnce(&mut Terms)) -> Self {
+    pub(super) fn with(self, change: impl FnOnce(&mut Terms)) -> Self {
         let before = self.service.terms.get();
         let mut terms = Terms {
             rules: Rules {
@@ -189,7 +191,7 @@ impl Site {
             trailing: before.trailing,
         };
         change(&mut terms);
-        self.service.terms = Live::new(terms);
+        self.service.terms.set(terms);
         self
     }
 }
@@ -282,7 +284,29 @@ pub(super) fn unready_site(ios: Option<usize>, android: Option<usize>) -> Site {
         is_ending: AtomicBool::new(false),
         watcher: OnceLock::new(),
     };
-    Site { service, ios, host }
+    Site {
+        service: Arc::new(service),
+        ios,
+        host,
+    }
+}
+
+/// What a request is answered, in the end.
+pub(super) fn answered(
+    service: &Arc<Service>,
+    head: &Head,
+    body: &mut Vec<u8>,
+    phase: Phase,
+) -> Reply {
+    let (keep, kept) = mpsc::channel();
+    let mut promise = || {
+        let keep = keep.clone();
+        Promise::new(move |rest| keep.send(rest).unwrap())
+    };
+    match Arc::clone(service).answer(head, body, phase, &mut |_| true, &mut promise) {
+        ReplyWhen::Now(reply) => reply,
+        ReplyWhen::Later => kept.recv().unwrap()(head),
+    }
 }
 
 /// Ids from 1 on.

@@ -9,7 +9,7 @@ use super::service::Service;
 use super::strangers::Stranger;
 use crate::http1::head::{Head, Refusal};
 use crate::http1::reply::{self, Reply};
-use crate::http1::{Handler, More, Phase};
+use crate::http1::{Handler, More, Phase, Promiser, ReplyWhen};
 use crate::stats;
 
 /// The endpoints at that address.
@@ -48,15 +48,23 @@ impl Handler for Scraping {
         0
     }
 
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
+    fn answer(
+        self: Arc<Self>,
+        head: &Head,
+        body: &mut Vec<u8>,
+        phase: Phase,
+        more: &mut More<'_>,
+        _: &mut Promiser<'_>,
+    ) -> ReplyWhen {
         let Some((route, query, item)) = here(&head.target) else {
-            return Reply::new(404, reply::PLAIN_TEXT, NOT_HERE.as_bytes().to_vec());
+            let body = NOT_HERE.as_bytes().to_vec();
+            return ReplyWhen::Now(Reply::new(404, reply::PLAIN_TEXT, body));
         };
-        match (route, item.refused_method(&head.method)) {
+        ReplyWhen::Now(match (route, item.refused_method(&head.method)) {
             (_, Some(wrong)) => Reply::message(400, &wrong),
             (Route::Metrics, None) => self.service.metrics(head, more),
             (route, None) => self.service.routed(route, query, head, body, phase, more),
-        }
+        })
     }
 
     fn answered(&self, head: Option<&Head>, reply: &Reply, took: Duration) {

@@ -10,8 +10,9 @@ mod feed;
 mod health;
 mod metrics;
 mod operating;
+mod pushing;
+mod ticket;
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use super::answer::PushReply;
 use super::channel_calls::ChannelCalls;
 use super::gorush;
-use super::idempotency::{Answered, BodyHash, Full, Keyed, Keys, Seen};
+use super::idempotency::{Answered, Keys};
 use super::ids::Ids;
 use super::ignored::{self, Ignored};
 use super::keyless::Keyless;
@@ -29,7 +30,7 @@ use super::lines::Lines;
 use super::mistake::Mistake;
 use super::openapi;
 use super::paths::PathItem;
-use super::plan::{Plan, Rules, UNSENT_LOGGED_MAX, Unplanned, plan};
+use super::plan::{Plan, Rules, Unplanned, plan};
 use super::request::{Trailing, decode};
 use super::rights::Rights;
 use super::route::Route;
@@ -39,17 +40,17 @@ use super::strangers::Stranger;
 use super::told::Told;
 use super::turned_away::TurnedAway;
 use crate::backlog::{Backlog, PushState, Whereabouts};
-use crate::crash_point;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::{Head, Refusal};
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
-use crate::http1::{Handler, More, Phase, RequestIds, Traceparent, Turnstile, while_waiting};
+use crate::http1::{
+    Handler, More, Phase, Promiser, ReplyWhen, RequestIds, Traceparent, Turnstile, while_waiting,
+};
 use crate::lane::Lanes;
 use crate::live::Live;
 use crate::moment::{self, Moment};
 use crate::push::PushId;
 use crate::stats::{self, CallerStats, Process};
-use commit::RequestNames;
 pub use feed::KeptFeed;
 use health::DRAINING;
 
@@ -169,20 +170,30 @@ impl Handler for Service {
         PushReply::bytes_max(most, body).saturating_add(of_entries)
     }
 
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, more: &mut More<'_>) -> Reply {
+    fn answer(
+        self: Arc<Self>,
+        head: &Head,
+        body: &mut Vec<u8>,
+        phase: Phase,
+        more: &mut More<'_>,
+        promise: &mut Promiser<'_>,
+    ) -> ReplyWhen {
         let (route, query, item) = Route::of(&head.target);
         let wrong = item.and_then(|item| item.refused_method(&head.method));
         match (route, wrong) {
             (Route::Push | Route::GorushPush | Route::Channels | Route::Channel(_), _)
                 if phase != Phase::Serving =>
             {
-                Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS)
+                ReplyWhen::Now(Reply::message(503, DRAINING).with_retry_after(RETRY_AFTER_SECS))
             }
             (Route::GorushPush, Some(wrong)) => {
-                gorush::answer(Reply::message(400, &wrong), body, &Keyless::default())
+                let reply = Reply::message(400, &wrong);
+                ReplyWhen::Now(gorush::answer(reply, body, &Keyless::default()))
             }
-            (_, Some(wrong)) => Reply::message(400, &wrong),
-            (route, None) => self.routed(route, query, head, body, phase, more),
+            (_, Some(wrong)) => ReplyWhen::Now(Reply::message(400, &wrong)),
+            (Route::Push, None) => self.push(head, body, more, promise),
+            (Route::GorushPush, None) => self.gorush_push(head, body, promise),
+            (route, None) => ReplyWhen::Now(self.routed(route, query, head, body, phase, more)),
         }
     }
 
@@ -205,19 +216,17 @@ impl Handler for Service {
 }
 
 impl Service {
-    /// The answer to a request with a method that its path has.
+    /// The answer to a request with a method that its path has, but for pushes.
     pub(super) fn routed(
         &self,
         route: Route,
         query: &str,
         head: &Head,
-        body: &mut Vec<u8>,
+        body: &mut [u8],
         phase: Phase,
         more: &mut More<'_>,
     ) -> Reply {
         match route {
-            Route::Push => self.push(head, body, more),
-            Route::GorushPush => self.gorush_push(head, body),
             Route::PushState(id) => self.push_state(head, id),
             Route::StatApp => {
                 let body = stat::app(&self.stat_app(&self.rights(head)));
@@ -247,7 +256,9 @@ impl Service {
             Route::Readyz => self.readyz(query, phase),
             Route::Health => self.healthz(phase),
             Route::Redirect(location) => redirect(head, location),
-            Route::Unknown => Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec()),
+            Route::Push | Route::GorushPush | Route::Unknown => {
+                Reply::new(404, reply::PLAIN_TEXT, b"404 page not found\n".to_vec())
+            }
             Route::Malformed => Reply::message(400, "request target is malformed"),
         }
     }
@@ -294,123 +305,6 @@ impl Service {
         }
     }
 
-    /// `POST /push`, its checks in Gaurun's order.
-    fn push(&self, head: &Head, body: &mut [u8], more: &mut More<'_>) -> Reply {
-        if head.content_length() == 0 {
-            let terms = self.terms.get();
-            let keyless = Keyless::of(head, terms.keys.as_ref());
-            let (empty, mistake) = ("request body is empty", Mistake::no_body());
-            self.tell_mistake(&mistake, &keyless, head);
-            return Reply::explained(400, empty, Some(&mistake.answer));
-        }
-        if let Some(why) = self.backlog.is_not_ready() {
-            return Reply::message(503, why).with_retry_after(RETRY_AFTER_SECS);
-        }
-        crash_point::pass("read");
-        let Some(key) = &head.idempotency_key else {
-            return self.take(head, body, None, more);
-        };
-        let terms = self.terms.get();
-        let keys = terms.keys.as_ref().filter(|keys| keys.are_several());
-        // What was answered to one app's callers is no other app's affair.
-        let rights = self.rights(head);
-        let key = match rights.apps() {
-            None => Cow::Borrowed(&**key),
-            Some(apps) => Cow::Owned(format!("{} {key}", apps.join(","))),
-        };
-        let keyed = Keyed {
-            key: &key,
-            body: BodyHash::of(body),
-            owner: keys.and_then(|keys| keys.admit(head.authorization.as_deref())),
-        };
-        let seen = self.repeats().ask(keyed, moment::now());
-        let busy = |status, text| Reply::message(status, text).with_retry_after(RETRY_AFTER_SECS);
-        match seen {
-            Seen::New => {
-                let ticket = Ticket {
-                    service: self,
-                    key: &key,
-                };
-                // Few rejected parts are listed in what is kept.
-                let reply = self.take(head, body, Some(keyed), &mut |_| false);
-                if reply.status == 200 {
-                    let at = moment::now();
-                    self.repeats().keep(keyed, &reply.body, at);
-                }
-                drop(ticket);
-                reply
-            }
-            Seen::Answered(answer) => Reply::new(200, reply::JSON, answer),
-            Seen::OtherBody => Reply::message(422, OTHER_BODY),
-            Seen::InProgress => busy(409, IN_PROGRESS),
-            Seen::Full(full) => keys_full(full),
-        }
-    }
-
-    /// `POST /api/push`: the same, in gorush's words.
-    fn gorush_push(&self, head: &Head, body: &mut Vec<u8>) -> Reply {
-        let terms = self.terms.get();
-        let keyless = Keyless::of(head, terms.keys.as_ref());
-        if head.content_length() > 0 {
-            let _turn = while_waiting(|| self.turnstile.enter(body.len()));
-            match gorush::translated(body, terms.rules.notification_max) {
-                // In its place: there is room for one.
-                Ok(translated) => *body = translated,
-                Err(error) => {
-                    let mistake = Mistake::in_body(body, &error, &keyless);
-                    self.tell_mistake(&mistake, &keyless, head);
-                    return gorush::malformed(&mistake.answer);
-                }
-            }
-        }
-        // Few rejected parts are listed, each with more beside it.
-        let reply = self.push(head, body, &mut |_| false);
-        gorush::answer(reply, body, &keyless)
-    }
-
-    /// Takes what is fine of a body.
-    fn take(
-        &self,
-        head: &Head,
-        body: &mut [u8],
-        keyed: Option<Keyed<'_>>,
-        more: &mut More<'_>,
-    ) -> Reply {
-        let terms = self.terms.get();
-        let keyless = Keyless::of(head, terms.keys.as_ref());
-        let lanes = self.lanes.get();
-        let mut plan = match self.plan((&terms, &lanes), head, body, &keyless, more) {
-            Ok(plan) => plan,
-            Err(Unplanned { message, mistake }) => {
-                let log = mistake.as_ref().map_or("", |mistake| &mistake.log);
-                self.lines.error(&message, &keyless.text(log), head.id());
-                if let Some(mistake) = &mistake {
-                    self.tell_mistake(mistake, &keyless, head);
-                }
-                let error = mistake.as_ref().map(|mistake| &*mistake.answer);
-                return Reply::explained(400, &message, error);
-            }
-        };
-        self.log_rejected(&plan, &keyless, head.id());
-        self.tell_ignored(&plan.ignored, &keyless, head);
-        let names = RequestNames::of(head);
-        let malformed = std::mem::take(&mut plan.malformed);
-        let malformed = malformed.first(UNSENT_LOGGED_MAX.saturating_sub(plan.disabled()));
-        let refusal = plan.refusal().filter(|_| !terms.rules.as_gaurun);
-        let reply = if let Some(message) = refusal {
-            PushReply::new(&message, &plan.rejected, &plan.ignored, Vec::new()).reply(400)
-        } else {
-            let fits = self.check_scheduled(&plan, &terms.rules.apps);
-            match fits.and_then(|()| self.commit(plan, &lanes, &names, keyed)) {
-                Ok(reply) => reply,
-                // Nothing of it is taken, and all of it may come again.
-                Err(refused) => return refused,
-            }
-        };
-        self.log_malformed(malformed, &names);
-        reply
-    }
-
     /// Says what becomes of each part of a body: all that needs the processor alone.
     fn plan(
         &self,
@@ -420,7 +314,7 @@ impl Service {
         keyless: &Keyless<'_>,
         more: &mut More<'_>,
     ) -> Result<Plan, Unplanned> {
-        let _turn = while_waiting(|| self.turnstile.enter(body.len()));
+        let _turn = self.turnstile.enter(body.len());
         let rules = &terms.rules;
         let mut batch =
             decode(body, rules.notification_max, terms.trailing).map_err(|error| Unplanned {
@@ -530,18 +424,6 @@ impl Service {
     }
 }
 
-/// A key in progress; dropping it frees the key, unless an answer is kept for it by then.
-struct Ticket<'a> {
-    service: &'a Service,
-    key: &'a str,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        self.service.repeats().forget(self.key);
-    }
-}
-
 /// Where a request with notifications has come in.
 fn endpoint(head: &Head) -> &'static str {
     if is_gorush(head) {
@@ -572,19 +454,6 @@ fn redirect(head: &Head, location: String) -> Reply {
     };
     reply.with_field("Location", location)
 }
-
-fn keys_full(full: Full) -> Reply {
-    let text = match full {
-        Full::Room => KEYS_FULL,
-        Full::Share => SHARE_FULL,
-    };
-    Reply::message(503, text).with_retry_after(RETRY_AFTER_SECS)
-}
-
-const OTHER_BODY: &str = "this Idempotency-Key came with another body before";
-const IN_PROGRESS: &str = "a request with this Idempotency-Key is in progress";
-const KEYS_FULL: &str = "too many Idempotency-Keys within ten minutes";
-const SHARE_FULL: &str = "too many Idempotency-Keys of this API key within ten minutes";
 
 #[cfg(test)]
 mod tests;

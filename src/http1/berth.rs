@@ -17,6 +17,8 @@
 //! - The crew calls the watching thread only where its next look at the berth would come too late
 //!   for the connection's deadline, or where that is to go on: what cannot be written, a turn of
 //!   others.
+//! - A request whose answer was promised is with its promise, in a pledge of the crew's: whoever
+//!   keeps the promise hands it to the crew, with one bell for all that are kept before one comes.
 //! - Who closes a connection for another has not the connection but its socket, which it shuts
 //!   down under the lock of the registry's entry: the end is read like any caller's, by who has the
 //!   connection then.

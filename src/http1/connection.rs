@@ -4,11 +4,12 @@
 //! can at once, and says what it waits for then. Who has it when: see `berth`.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::body::{Body, BodyScan, FREE, beside_free};
 use super::budget::{BudgetShare, NO_ROOM, Raised, Turned};
-use super::handler::Phase;
+use super::handler::{Phase, Promiser, ReplyWhen, Rest};
 use super::head::{Head, HeadScan, Refusal};
 use super::input::{Arrived, RequestInput};
 use super::registry::Place;
@@ -16,6 +17,7 @@ use super::reply::{CONTINUE, RETRY_AFTER_SECS, Reply};
 use super::settings::Settings;
 use super::shared::ListenerShared;
 use super::standing::Awaited;
+use super::turnstile;
 use crate::crash_point;
 use crate::moment::{self, Moment};
 
@@ -42,12 +44,14 @@ pub(super) struct Conversation {
 }
 
 /// Who goes on with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hand {
+pub(super) enum Hand<'a> {
     /// The watching thread, which answers nothing: that may take its time.
     Watch,
-    /// One of those who answer.
-    Crew,
+    /// One of those who answer, who can make promises.
+    Crew {
+        promise: &'a mut Promiser<'a>,
+        answers_large: bool,
+    },
 }
 
 /// What a connection waits for.
@@ -59,6 +63,8 @@ pub(super) enum CallStep {
     Again,
     /// One of the crew.
     Crew,
+    /// That the promise is kept that was made to it.
+    Later,
     /// Nothing: it is over.
     Over,
 }
@@ -76,6 +82,8 @@ enum CallStage {
     Room(RoomFor),
     /// The rest of the body is awaited.
     Body(BodyReading),
+    /// Its answer was promised.
+    Promised(Head),
     /// The caller is to take what is written.
     Writing(AfterWriting),
     /// The caller is to take notice of our closing.
@@ -89,6 +97,8 @@ enum Asked {
     Head(usize),
     /// Answers a request whose body is whole.
     Answer(Head),
+    /// Does what was left to be done for its answer.
+    Keep(Head, Rest),
     /// Says why a request is not answered; without a head if that could not be read.
     Refuse(Option<Head>, Refusal),
     /// Gives an answer for which there is room.
@@ -167,9 +177,23 @@ impl Conversation {
         self.deadline
     }
 
+    /// Whether it has a large body.
+    pub(super) fn is_large(&self) -> bool {
+        turnstile::is_large(self.body.bytes.len())
+    }
+
     /// Whether it waits for its caller to take what is written.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.stage, CallStage::Writing(_))
+    }
+
+    /// Notes how the promise is kept that was made to it.
+    pub(super) fn keep(&mut self, rest: Rest) {
+        let stage = std::mem::replace(&mut self.stage, CallStage::Over);
+        self.stage = match stage {
+            CallStage::Promised(head) => CallStage::Asked(Asked::Keep(head, rest)),
+            other => other,
+        };
     }
 
     /// Notes that something may have come; `may_end`: the end of all, too.
@@ -182,7 +206,7 @@ impl Conversation {
         &mut self,
         shared: &ListenerShared,
         spare: &mut Vec<u8>,
-        hand: Hand,
+        mut hand: Hand<'_>,
     ) -> CallStep {
         if std::mem::take(&mut self.is_awaited) {
             self.place.slot.resume();
@@ -191,13 +215,16 @@ impl Conversation {
         self.input.lend(spare);
         let mut stage = std::mem::replace(&mut self.stage, CallStage::Over);
         let step = loop {
-            if hand == Hand::Watch && matches!(stage, CallStage::Asked(_)) {
-                self.stage = stage;
-                break CallStep::Crew;
-            }
             let flow = match stage {
                 CallStage::Head { scan, begun } => self.head(scan, begun),
-                CallStage::Asked(asked) => self.asked(asked, shared),
+                CallStage::Asked(asked) => match &mut hand {
+                    Hand::Watch => Flow::Halt(CallStage::Asked(asked), CallStep::Crew),
+                    Hand::Crew { answers_large, .. } if self.is_large() && !*answers_large => {
+                        Flow::Halt(CallStage::Asked(asked), CallStep::Crew)
+                    }
+                    Hand::Crew { promise, .. } => self.asked(asked, shared, *promise),
+                },
+                CallStage::Promised(head) => Flow::Halt(CallStage::Promised(head), CallStep::Later),
                 CallStage::Room(what) => self.room(what),
                 CallStage::Body(reading) => self.body(reading),
                 CallStage::Writing(after) => self.write(after, shared),
@@ -254,7 +281,7 @@ impl Conversation {
     }
 
     /// Does what may take its time.
-    fn asked(&mut self, asked: Asked, shared: &ListenerShared) -> Flow {
+    fn asked(&mut self, asked: Asked, shared: &ListenerShared, promise: &mut Promiser<'_>) -> Flow {
         match asked {
             Asked::Head(length) => {
                 // They may have changed while nobody asked for anything.
@@ -271,10 +298,16 @@ impl Conversation {
                 self.place.work();
                 let (body, share) = (&mut self.body.bytes, &mut self.share);
                 let mut more = |bytes| share.raise_at_once(bytes);
-                let reply = shared
-                    .handler
-                    .answer(&head, body, shared.phase(), &mut more);
+                let handler = Arc::clone(&shared.handler);
+                let answer = handler.answer(&head, body, shared.phase(), &mut more, promise);
                 self.body.clear();
+                match answer {
+                    ReplyWhen::Now(reply) => self.send(Some(head), reply, shared),
+                    ReplyWhen::Later => Flow::On(CallStage::Promised(head)),
+                }
+            }
+            Asked::Keep(head, rest) => {
+                let reply = rest(&head);
                 self.send(Some(head), reply, shared)
             }
             Asked::Refuse(head, refusal) => {

@@ -2,10 +2,12 @@
 //! provider.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::berth::{Berth, Mooring};
 use super::connection::{CallStep, Conversation, Hand};
+use super::handler::{Promise, Rest};
 use super::shared::ListenerShared;
 use crate::count::{self, Seldom};
 use crate::heartbeat::LONGEST_REST;
@@ -49,22 +52,42 @@ pub(super) struct Ready {
     pub(super) berth: Arc<Berth>,
 }
 
-/// The threads that answer, and the way to them. When it is dropped they end, each after what it
-/// has begun.
+/// What is sent to the crew.
+enum Errand {
+    /// A connection, and the way by which it comes back when a promise is kept.
+    Call(Ready, Sender<Errand>),
+    /// Promises were kept.
+    Kept,
+}
+
+/// The threads that answer. When it is dropped they end, each after what it has begun.
 pub(super) struct ApiCrew {
-    way: Sender<Ready>,
-    post: Arc<Post>,
+    /// Those who answer small requests, and read heads.
+    small: Squad,
+    /// Those who answer large ones, so that no small one waits behind them.
+    large: Squad,
     spawn: Box<dyn Fn(Job) -> io::Result<()> + Send>,
     /// Threads that could not be started.
     unborn: Seldom,
 }
 
-/// Where its members wait.
+/// Some of them, and the way to them.
+struct Squad {
+    way: Sender<Errand>,
+    post: Arc<Post>,
+}
+
+/// Where they wait.
 struct Post {
     shared: Arc<ListenerShared>,
-    ready: Receiver<Ready>,
+    errands: Receiver<Errand>,
+    /// Connections whose promises were kept, with what is left to be done for each.
+    kept: Mutex<VecDeque<(Ready, Sender<Errand>, Rest)>>,
+    answers_large: bool,
     /// Members that are always there.
     least: usize,
+    /// Those that do not wait for something, at most.
+    active: usize,
     members: AtomicUsize,
     /// Those of them that wait for something, and do not need a processor.
     waiting: AtomicUsize,
@@ -100,74 +123,90 @@ impl Drop for Stead {
 }
 
 impl ApiCrew {
-    /// With so many members, and more when these are all busy; `spawn` starts a thread.
+    /// With so many threads for small requests, or as many as suit the machine; `spawn` starts one.
     ///
     /// # Errors
     ///
     /// The system's, when it has no thread to give.
     pub(super) fn start(
         shared: &Arc<ListenerShared>,
-        least: Option<usize>,
+        threads: Option<usize>,
         spawn: Box<dyn Fn(Job) -> io::Result<()> + Send>,
     ) -> io::Result<Self> {
-        let least = least.unwrap_or_else(|| {
-            let processors = thread::available_parallelism().map_or(1, usize::from);
-            THREADS.max(processors.saturating_mul(PER_PROCESSOR))
-        });
-        let (way, ready) = bounded(QUEUE);
-        let post = Post {
-            shared: Arc::clone(shared),
-            ready,
-            least,
-            members: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-        };
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let most = processors.saturating_mul(PER_PROCESSOR).max(THREADS);
         let crew = Self {
-            way,
-            post: Arc::new(post),
+            small: Squad::new(shared, false, threads.unwrap_or(most)),
+            large: Squad::new(shared, true, most),
             spawn,
             unborn: Seldom::default(),
         };
-        (0..least).try_for_each(|_| crew.hire())?;
+        let least = crew.small.post.least;
+        (0..least).try_for_each(|_| crew.small.hire(&crew.spawn))?;
         Ok(crew)
     }
 
     /// Hands a connection to whoever of them is free first; gives it back if too many wait.
     pub(super) fn hand(&self, ready: Ready) -> Result<(), Ready> {
-        self.way.try_send(ready).map_err(|refused| match refused {
-            TrySendError::Full(ready) | TrySendError::Disconnected(ready) => ready,
-        })
+        let Squad { way, .. } = if ready.conversation.is_large() {
+            &self.large
+        } else {
+            &self.small
+        };
+        let sent = way.try_send(Errand::Call(ready, way.clone()));
+        match sent.map_err(TrySendError::into_inner) {
+            Err(Errand::Call(ready, _)) => Err(ready),
+            Ok(()) | Err(Errand::Kept) => Ok(()),
+        }
     }
 
     /// Starts another for each of them that waits for something, if requests wait for them. Returns
     /// when to look again, if they do.
     pub(super) fn grow(&mut self, now: Instant) -> Option<Instant> {
-        let ready = self.way.len();
-        let waiting = self.post.waiting.load(Ordering::Relaxed);
-        let members = self.post.members.load(Ordering::Relaxed);
-        let most = self.post.least.saturating_add(waiting).min(MEMBERS_MAX);
-        let more = ready.min(most.saturating_sub(members));
-        let hired = (0..more).try_for_each(|_| self.hire());
-        if let Err(error) = hired
-            && let Some(times) = self.unborn.note(now)
-        {
-            log::error!(
-                "cannot start a thread that answers callers, others go on ({} since this was last \
-                 said): {error}",
-                count::of(times, "failure", "failures")
-            );
+        let mut are_behind = false;
+        for squad in [&self.small, &self.large] {
+            let ready = squad.way.len();
+            are_behind |= ready > 0;
+            let more = ready.min(squad.post.lacking());
+            let hired = (0..more).try_for_each(|_| squad.hire(&self.spawn));
+            if let Err(error) = hired
+                && let Some(times) = self.unborn.note(now)
+            {
+                log::error!(
+                    "cannot start a thread that answers callers, others go on ({} since this was \
+                     last said): {error}",
+                    count::of(times, "failure", "failures")
+                );
+            }
         }
-        (ready > 0).then_some(now + LOOK_EVERY)
+        are_behind.then_some(now + LOOK_EVERY)
+    }
+}
+
+impl Squad {
+    fn new(shared: &Arc<ListenerShared>, answers_large: bool, active: usize) -> Self {
+        let (way, errands) = bounded(QUEUE);
+        let post = Arc::new(Post {
+            shared: Arc::clone(shared),
+            errands,
+            kept: Mutex::default(),
+            answers_large,
+            least: if answers_large { 0 } else { active },
+            active,
+            members: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+        });
+        Self { way, post }
     }
 
-    fn hire(&self) -> io::Result<()> {
+    fn hire(&self, spawn: &dyn Fn(Job) -> io::Result<()>) -> io::Result<()> {
         let post = Arc::clone(&self.post);
         post.members.fetch_add(1, Ordering::Relaxed);
-        (self.spawn)(Box::new(move || {
+        let job = Box::new(move || {
             POST.set(Some(Arc::clone(&post)));
             post.serve();
-        }))
-        .inspect_err(|_| {
+        });
+        spawn(job).inspect_err(|_| {
             self.post.members.fetch_sub(1, Ordering::Relaxed);
         })
     }
@@ -175,15 +214,60 @@ impl ApiCrew {
 
 impl Post {
     /// What each member does.
-    fn serve(&self) {
+    fn serve(self: &Arc<Self>) {
         let mut spare = Vec::new();
         loop {
-            match moment::receive_within(&self.ready, LONGEST_REST) {
-                Ok(ready) => self.go_on(ready, &mut spare),
+            for (mut ready, way, rest) in self.take_kept() {
+                ready.conversation.keep(rest);
+                self.go_on(ready, &way, &mut spare);
+            }
+            match moment::receive_within(&self.errands, LONGEST_REST) {
+                Ok(Errand::Call(ready, way)) => self.go_on(ready, &way, &mut spare),
+                Ok(Errand::Kept) => {}
                 Err(error) if error.is_timeout() && !self.leaves() => {}
                 Err(_) => return,
             }
         }
+    }
+
+    /// Takes some of those whose promises were kept, and calls another for the others.
+    fn take_kept(&self) -> Vec<(Ready, Sender<Errand>, Rest)> {
+        let mut kept = self.lock_kept();
+        let some = kept.len().min(KEPT_AT_ONCE);
+        let taken = kept.drain(..some).collect();
+        let other = kept.front().map(|(_, way, _)| way.clone());
+        drop(kept);
+        if let Some(way) = other {
+            // If too much is on the way, somebody comes here for that.
+            let _is_sent = way.try_send(Errand::Kept).is_ok();
+        }
+        taken
+    }
+
+    /// Has the crew go on with a connection whose promise was kept. One bell for all that are kept
+    /// before somebody comes.
+    fn keep(&self, ready: Ready, way: Sender<Errand>, rest: Rest) {
+        let mut kept = self.lock_kept();
+        let bell = kept.is_empty().then(|| way.clone());
+        kept.push_back((ready, way, rest));
+        drop(kept);
+        if let Some(bell) = bell {
+            // If too much is on the way, somebody comes here for that.
+            let _is_sent = bell.try_send(Errand::Kept).is_ok();
+        }
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock_kept(&self) -> MutexGuard<'_, VecDeque<(Ready, Sender<Errand>, Rest)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many more there may be, for those that wait for something.
+    fn lacking(&self) -> usize {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let members = self.members.load(Ordering::Relaxed);
+        let most = self.active.saturating_add(waiting).min(MEMBERS_MAX);
+        most.saturating_sub(members)
     }
 
     /// Takes one who has had nothing to do out of the count, unless few are left.
@@ -193,31 +277,41 @@ impl Post {
         self.members.fetch_update(order, order, fewer).is_ok()
     }
 
-    fn go_on(&self, ready: Ready, spare: &mut Vec<u8>) {
-        let Ready {
-            conversation,
-            berth,
-        } = ready;
-        let number = conversation.number();
-        let serve = || self.serve_one(conversation, &berth, spare);
+    fn go_on(self: &Arc<Self>, ready: Ready, way: &Sender<Errand>, spare: &mut Vec<u8>) {
+        let number = ready.conversation.number();
+        ready.conversation.place().take_up();
+        let serve = || self.serve_one(ready, way, spare);
         // After a panic, which was told, the connection is gone and nothing else.
         let is_awaited = catch_unwind(AssertUnwindSafe(serve)).unwrap_or(false);
-        drop(berth);
         if !is_awaited {
             self.shared.doorbell.call(number);
         }
     }
 
-    /// Goes on with a connection until it waits for its caller; false if the watching thread is to
-    /// be called.
+    /// Goes on with a connection until it waits for its caller, or a promise; false if the watching
+    /// thread is to be called.
     fn serve_one(
-        &self,
-        mut conversation: Box<Conversation>,
-        berth: &Berth,
+        self: &Arc<Self>,
+        ready: Ready,
+        way: &Sender<Errand>,
         spare: &mut Vec<u8>,
     ) -> bool {
+        let Ready {
+            mut conversation,
+            berth,
+        } = ready;
         loop {
-            match conversation.advance(&self.shared, spare, Hand::Crew) {
+            let mut made = None;
+            let mut promise = || {
+                let pledge = Arc::new(Pledge::new(self, way));
+                made = Some(Arc::clone(&pledge));
+                Promise::new(move |rest| pledge.keep(rest))
+            };
+            let hand = Hand::Crew {
+                promise: &mut promise,
+                answers_large: self.answers_large,
+            };
+            match conversation.advance(&self.shared, spare, hand) {
                 CallStep::Wait if !conversation.is_writing() => match berth.put(conversation) {
                     Mooring::Waits => return true,
                     Mooring::Unseen => return false,
@@ -227,10 +321,23 @@ impl Post {
                     berth.keep(conversation);
                     return false;
                 }
+                CallStep::Later => {
+                    let ready = Ready {
+                        conversation,
+                        berth: Arc::clone(&berth),
+                    };
+                    let Some((ready, rest)) = made.and_then(|pledge| pledge.wait(ready)) else {
+                        return true;
+                    };
+                    // It was kept at once.
+                    conversation = ready.conversation;
+                    conversation.keep(rest);
+                    continue;
+                }
                 CallStep::Over => return false,
             }
             // Others come first, if there are any.
-            if !self.ready.is_empty() {
+            if !self.errands.is_empty() {
                 berth.keep(conversation);
                 return false;
             }
@@ -239,10 +346,69 @@ impl Post {
     }
 }
 
-/// Our limit: threads that answer as long as these are enough; or so many for each processor, if
-/// these are more.
-const THREADS: usize = 16;
+/// Where a connection waits for a promise to be kept: a value in the hands of whoever keeps it.
+struct Pledge {
+    state: Mutex<PledgeState>,
+    post: Arc<Post>,
+    way: Sender<Errand>,
+}
+
+enum PledgeState {
+    /// Neither is the connection here, nor is the promise kept.
+    Made,
+    Waits(Ready),
+    Kept(Rest),
+    /// Both were.
+    Over,
+}
+
+impl Pledge {
+    fn new(post: &Arc<Post>, way: &Sender<Errand>) -> Self {
+        Self {
+            state: Mutex::new(PledgeState::Made),
+            post: Arc::clone(post),
+            way: way.clone(),
+        }
+    }
+
+    /// Has the connection wait; gives it back, with what is left to be done, if it has not to.
+    fn wait(&self, ready: Ready) -> Option<(Ready, Rest)> {
+        let mut state = self.lock();
+        match mem::replace(&mut *state, PledgeState::Over) {
+            PledgeState::Kept(rest) => Some((ready, rest)),
+            PledgeState::Made | PledgeState::Waits(_) | PledgeState::Over => {
+                *state = PledgeState::Waits(ready);
+                None
+            }
+        }
+    }
+
+    fn keep(&self, rest: Rest) {
+        let mut state = self.lock();
+        match mem::replace(&mut *state, PledgeState::Over) {
+            PledgeState::Waits(ready) => {
+                drop(state);
+                self.post.keep(ready, self.way.clone(), rest);
+            }
+            PledgeState::Made | PledgeState::Kept(_) | PledgeState::Over => {
+                *state = PledgeState::Kept(rest);
+            }
+        }
+    }
+
+    /// Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, PledgeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Connections whose promises were kept with which one goes on before others are called.
+const KEPT_AT_ONCE: usize = 16;
+
+/// Our limit: threads that answer small requests for each processor, and at least; and as many,
+/// while there are any, that answer large ones.
 const PER_PROCESSOR: usize = 2;
+const THREADS: usize = 4;
 
 /// Our limit: requests that wait for one of those who answer; others wait with the watching
 /// thread.
@@ -254,5 +420,5 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Our limit: stack of a thread that answers. Nothing here recurses.
 const STACK: usize = 512 * 1024;
 
-/// Our limit: threads that answer, with those that wait for something.
-const MEMBERS_MAX: usize = 512;
+/// Our limit: threads that answer, with those that wait for something else than the journal.
+const MEMBERS_MAX: usize = 128;

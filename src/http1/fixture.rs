@@ -104,6 +104,11 @@ where
         self.read_answer(true).unwrap()
     }
 
+    /// The next answer, unless the connection ends before it.
+    pub(crate) fn try_answer(&mut self) -> Option<Got> {
+        self.read_answer(true).ok()
+    }
+
     /// The next answer, to a HEAD request.
     pub(crate) fn answer_to_head(&mut self) -> Got {
         self.read_answer(false).unwrap()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::crowd::CrowdTally;
 use super::socket::ListeningSocket;
@@ -20,6 +20,7 @@ pub(super) struct Slot {
 /// was begun is cut off as idle, and a connection that falls idle while the listener stops is seen
 /// by one of the two.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct PlaceState {
     standing: Standing,
     /// Closed for another, or at the end.
@@ -28,6 +29,8 @@ struct PlaceState {
     leaving: bool,
     /// It has been answered and stays for more.
     stays: bool,
+    /// Its request waits for who answers.
+    queued: bool,
     /// Bytes of the budget for large bodies and answers.
     holds: usize,
 }
@@ -37,6 +40,8 @@ struct PlaceState {
 pub(super) struct Registry {
     open: Mutex<Open>,
     left: Condvar,
+    /// When a request that waited was last taken up.
+    taken: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +56,8 @@ struct Open {
     most_staying: usize,
     /// Those that were closed for others, since it was last asked.
     closed: CrowdTally,
+    /// Whether requests that wait are being taken up.
+    goes_on: bool,
 }
 
 /// Whether there is room for another connection.
@@ -101,6 +108,7 @@ impl Registry {
                 evicted: false,
                 leaving: false,
                 stays: false,
+                queued: false,
                 holds: 0,
             }),
         });
@@ -122,7 +130,9 @@ impl Registry {
 
     /// Sees to it that fewer than `most` connections are open, beside those that leave already.
     pub(super) fn make_room(&self, most: usize) -> Room {
+        let taken = *self.lock_taken();
         let mut open = self.lock();
+        open.goes_on = taken.is_some_and(|at| moment::since(at) < GOES_ON);
         let room = open.make_room(most);
         let left = usize::from(room != Room::Free);
         open.most_staying = most.saturating_sub(left.max(most / SPARE));
@@ -186,6 +196,10 @@ impl Registry {
         open.slots.len() < bound
     }
 
+    fn lock_taken(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Nothing panics while it holds the lock, and if it did, the map would still be a map.
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
@@ -218,8 +232,11 @@ impl Open {
     fn close_one(&mut self, most: usize, is_asked: impl Fn(&PlaceState) -> bool) -> Eviction {
         let now = moment::now();
         let mut claims: Vec<Claim> = Vec::new();
+        let mut are_spared = false;
         for (&number, slot) in &self.slots {
             let state = slot.lock();
+            // Not busy, but about to be.
+            are_spared |= self.goes_on && state.queued;
             if !state.evicted
                 && is_asked(&state)
                 && let Some(claim) = state.standing.claim(number, now)
@@ -227,7 +244,6 @@ impl Open {
                 claims.push(claim);
             }
         }
-        let mut are_spared = false;
         loop {
             let number = match whom_to_close(&claims, most) {
                 StandingVerdict::Close(number) => number,
@@ -308,7 +324,7 @@ impl Slot {
 
     /// Since when its caller owes what is awaited.
     #[cfg(test)]
-    pub(super) fn since(&self) -> std::time::Instant {
+    pub(super) fn since(&self) -> Instant {
         self.lock().standing.since()
     }
 
@@ -336,6 +352,17 @@ impl Place {
     /// The number of the connection, which no other has.
     pub(super) fn number(&self) -> u64 {
         self.entry.number
+    }
+
+    /// Marks its request as one that waits for who answers.
+    pub(super) fn queue(&self) {
+        self.slot.lock().queued = true;
+    }
+
+    /// Marks its request as taken up by who answers.
+    pub(super) fn take_up(&self) {
+        self.slot.lock().queued = false;
+        *self.entry.registry.lock_taken() = Some(moment::now());
     }
 
     /// Marks the connection as having a whole request. If it was closed for another meanwhile, it
@@ -387,192 +414,12 @@ pub(super) const LEAVING_MAX: usize = 16;
 /// in so many.
 const SPARE: usize = 8;
 
+/// How long after a request was taken up those that wait are no sign that all are busy.
+const GOES_ON: Duration = Duration::from_millis(100);
+
 /// How soon it is looked again whether there is room: connections go and requests are read
 /// meanwhile.
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::net::UnixStream;
-    use std::time::Instant;
-
-    use super::*;
-
-    fn enter(registry: &Arc<Registry>) -> (Place, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        (registry.enter(ListeningSocket::Unix(ours)), theirs)
-    }
-
-    fn hears_no_more(place: &Place) -> bool {
-        place.slot.is_evicted() && matches!(place.slot.socket.read_now(&mut [0; 1]), Ok(0))
-    }
-
-    /// Asks until there is room: nobody is closed in its first moments.
-    fn room(registry: &Registry, most: usize) {
-        loop {
-            match registry.make_room(most) {
-                Room::Free => return,
-                Room::Soon(_) | Room::Busy => std::thread::park_timeout(MOMENT),
-            }
-        }
-    }
-
-    #[test]
-    fn who_is_behind_goes_first_then_the_longest_idle_and_who_has_a_request_never() {
-        let registry = Registry::new();
-        let (busy, _busy_client) = enter(&registry);
-        let (older, _older_client) = enter(&registry);
-        let (newer, _newer_client) = enter(&registry);
-        let (half, _half_client) = enter(&registry);
-        busy.slot.begin();
-        older.slot.fall_idle().unwrap();
-        newer.slot.fall_idle().unwrap();
-        half.slot.begin();
-        half.slot.wait(Awaited::Head, 0).unwrap();
-        assert_eq!(registry.make_room(5), Room::Free);
-        for (most, place) in [(4, &half), (3, &older), (2, &newer)] {
-            assert!(!place.slot.is_evicted());
-            room(&registry, most);
-            assert!(hears_no_more(place), "one of {most} too many");
-        }
-        assert_eq!(registry.make_room(1), Room::Busy);
-        assert!(!busy.slot.is_evicted() && busy.parts());
-        let tally = registry.take_closed();
-        assert_eq!((tally.unfinished, tally.idle, tally.parting), (1, 2, 1));
-        assert_eq!(registry.take_closed(), CrowdTally::default());
-        busy.slot.fall_idle().unwrap();
-        room(&registry, 1);
-        assert!(hears_no_more(&busy));
-        // Whose answer said that the connection ends has lost nothing.
-        let (parting, _parting_client) = enter(&registry);
-        registry.take_closed();
-        parting.slot.wait(Awaited::Farewell, 0).unwrap();
-        room(&registry, 1);
-        assert!(parting.slot.is_evicted());
-        assert_eq!(registry.take_closed(), CrowdTally::default());
-    }
-
-    #[test]
-    fn what_has_come_and_was_not_read_does_not_count_against_a_caller() {
-        let registry = Registry::new();
-        let (place, client) = enter(&registry);
-        std::io::Write::write_all(&mut &client, b"G").unwrap();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(50) {
-            assert!(matches!(registry.make_room(1), Room::Soon(_)));
-        }
-        assert_eq!(place.slot.socket.read_now(&mut [0; 1]).unwrap(), 1);
-        room(&registry, 1);
-    }
-
-    #[test]
-    fn a_request_that_was_read_before_its_connection_was_closed_is_answered() {
-        let registry = Registry::new();
-        let (place, client) = enter(&registry);
-        room(&registry, 1);
-        assert_eq!(registry.lock().leaving, 1);
-        place.slot.begin();
-        place.work();
-        assert_eq!(registry.lock().leaving, 0, "it stays for a while");
-        place.slot.socket.write_now(b"x").unwrap();
-        assert_eq!(std::io::Read::read(&mut &client, &mut [0; 9]).unwrap(), 1);
-        assert_eq!(place.slot.wait(Awaited::Head, 0), Err(Evicted));
-        assert_eq!(place.slot.fall_idle(), Err(Evicted));
-    }
-
-    #[test]
-    fn as_many_stay_as_leave_places_for_others() {
-        let registry = Registry::new();
-        let places: Vec<_> = (0..16).map(|_| enter(&registry)).collect();
-        let parting = || places.iter().filter(|(place, _)| place.parts()).count();
-        assert_eq!(registry.make_room(18), Room::Free);
-        assert_eq!(parting(), 0, "two places are spare");
-        assert_eq!(registry.make_room(17), Room::Free);
-        assert_eq!(parting(), 1);
-        // Those that were never answered take nobody's place.
-        let silent: Vec<_> = (0..9).map(|_| enter(&registry)).collect();
-        assert_eq!(registry.make_room(26), Room::Free);
-        assert_eq!(parting(), 0);
-        drop((places, silent));
-        // Where there are few places, one parts for one that waits.
-        let places: Vec<_> = (0..2).map(|_| enter(&registry)).collect();
-        let parting = || places.iter().filter(|(place, _)| place.parts()).count();
-        for (place, _) in &places {
-            place.slot.begin();
-        }
-        assert_eq!(registry.make_room(3), Room::Free);
-        assert_eq!(parting(), 0);
-        assert_eq!(registry.make_room(2), Room::Busy);
-        assert_eq!(parting(), 1);
-        assert_eq!(registry.take_closed().parting, 2);
-        drop(places);
-        assert_eq!(registry.lock().staying, 0);
-    }
-
-    #[test]
-    fn those_that_leave_are_few() {
-        let registry = Registry::new();
-        let mut places: Vec<_> = (0..=LEAVING_MAX).map(|_| enter(&registry)).collect();
-        room(&registry, 2);
-        assert_eq!(registry.lock().leaving, LEAVING_MAX);
-        places.push(enter(&registry));
-        assert_eq!(registry.make_room(2), Room::Soon(MOMENT));
-        let leaves = places.iter().position(|(place, _)| place.slot.is_evicted());
-        drop(places.remove(leaves.unwrap()));
-        room(&registry, 2);
-    }
-
-    #[test]
-    fn memory_is_freed_by_who_holds_it_and_lets_us_wait() {
-        let registry = Registry::new();
-        let (behind, _behind_client) = enter(&registry);
-        let (free, _free_client) = enter(&registry);
-        let (busy, _busy_client) = enter(&registry);
-        for place in [&behind, &free] {
-            place.slot.begin();
-            place.slot.wait(Awaited::Body, 0).unwrap();
-        }
-        busy.slot.begin();
-        behind.slot.hold(10);
-        busy.slot.hold(10);
-        while !behind.slot.is_evicted() {
-            registry.free_memory(1);
-            std::thread::yield_now();
-        }
-        let (other, _other_client) = enter(&registry);
-        other.slot.begin();
-        other.slot.hold(1);
-        other.slot.wait(Awaited::Body, 0).unwrap();
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(50) {
-            registry.free_memory(10);
-        }
-        assert!(!other.slot.is_evicted(), "enough is coming");
-        drop(behind);
-        while !other.slot.is_evicted() {
-            registry.free_memory(10);
-            std::thread::yield_now();
-        }
-        assert!(!free.slot.is_evicted() && !busy.slot.is_evicted());
-    }
-
-    #[test]
-    fn at_the_end_who_has_just_come_is_spared_for_a_while() {
-        let registry = Registry::new();
-        let (place, _client) = enter(&registry);
-        registry.evict_all_idle_for(Duration::from_secs(3600));
-        assert!(!place.slot.is_evicted());
-        registry.evict_all_idle_for(Duration::ZERO);
-        assert!(hears_no_more(&place));
-    }
-
-    #[test]
-    fn leaving_makes_room() {
-        let registry = Registry::new();
-        let (place, _client) = enter(&registry);
-        assert_eq!(registry.len(), 1);
-        assert!(!registry.wait_below(1, Duration::ZERO));
-        drop(place);
-        assert!(registry.wait_below(1, Duration::ZERO));
-    }
-}
+mod tests;

@@ -197,11 +197,15 @@ impl Watch {
                 berth.keep(conversation);
                 self.again.push_back(number);
             }
-            CallStep::Crew => self.ready.push_back(Ready {
-                conversation,
-                berth,
-            }),
-            CallStep::Over => {
+            CallStep::Crew => {
+                conversation.place().queue();
+                self.ready.push_back(Ready {
+                    conversation,
+                    berth,
+                });
+            }
+            // It makes no promises.
+            CallStep::Over | CallStep::Later => {
                 drop(conversation);
                 self.watched.forget(number, &berth);
             }

@@ -25,6 +25,14 @@ impl Refused {
         }
     }
 
+    /// It is not known what is kept.
+    pub(super) fn unknown(state: State) -> Self {
+        Self {
+            state,
+            is_unknown: true,
+        }
+    }
+
     /// Whether it could never be kept, however much room there were.
     pub fn is_for_good(&self) -> bool {
         matches!(

@@ -33,7 +33,7 @@ pub(super) struct Inbox {
 /// What waits for the flusher, bounded by what callers wait for and what is outstanding.
 #[derive(Debug)]
 pub(super) struct Contents {
-    /// Requests, whose callers wait.
+    /// Requests, and who hears of each.
     pub(super) requests: Vec<(Group, Reply)>,
     /// Settlements whose lines are written.
     pub(super) settled: Vec<(u64, Option<End>)>,

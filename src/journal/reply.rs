@@ -4,6 +4,7 @@
 //! here waits for a disk, and what it burns until then it takes from the flusher and from those who
 //! would wait for the same sync.
 
+use std::fmt;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,8 +17,15 @@ pub(super) type KeptWord = Result<(), Refused>;
 
 /// The flusher's end: told when something is kept, or is not. One that is dropped untold says that
 /// there will be no word.
-#[derive(Debug)]
-pub(super) struct Reply(Arc<ReplySlot>);
+pub(super) struct Reply(Hearer);
+
+/// Who hears it.
+enum Hearer {
+    /// One that waits.
+    Waits(Arc<ReplySlot>),
+    /// One that is called; gone once it was. `None` is that there will be no word.
+    Called(Option<Box<dyn FnOnce(Option<KeptWord>) + Send>>),
+}
 
 /// The end of who waits.
 #[derive(Debug)]
@@ -49,19 +57,48 @@ pub(super) enum NoWord {
 /// Both ends of a reply.
 pub(super) fn pair() -> (Reply, AwaitedReply) {
     let slot = Arc::new(ReplySlot::default());
-    (Reply(Arc::clone(&slot)), AwaitedReply(slot))
+    (Reply(Hearer::Waits(Arc::clone(&slot))), AwaitedReply(slot))
+}
+
+/// A reply for which nobody waits: that is called with it, by whoever says it, who has other things
+/// to do. `None` if there will be no word.
+pub(super) fn calling(hear: impl FnOnce(Option<KeptWord>) + Send + 'static) -> Reply {
+    Reply(Hearer::Called(Some(Box::new(hear))))
 }
 
 impl Reply {
     /// Says the word; it is forgotten if nobody waits any longer.
-    pub(super) fn send(self, word: KeptWord) {
-        self.0.say(SaidReply::Told(word));
+    pub(super) fn send(mut self, word: KeptWord) {
+        match &mut self.0 {
+            Hearer::Waits(slot) => slot.say(SaidReply::Told(word)),
+            Hearer::Called(hear) => {
+                if let Some(hear) = hear.take() {
+                    hear(Some(word));
+                }
+            }
+        }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.0.say(SaidReply::Never);
+        match &mut self.0 {
+            Hearer::Waits(slot) => slot.say(SaidReply::Never),
+            Hearer::Called(hear) => {
+                if let Some(hear) = hear.take() {
+                    hear(None);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Hearer::Waits(slot) => slot.fmt(f),
+            Hearer::Called(_) => f.write_str("Called"),
+        }
     }
 }
 
@@ -134,6 +171,18 @@ mod tests {
         let waits = thread::spawn(move || awaited.wait());
         reply.send(Ok(()));
         assert_eq!(waits.join().unwrap(), Some(Ok(())));
+    }
+
+    #[test]
+    fn who_does_not_wait_is_called_once() {
+        let heard = Arc::<Mutex<Vec<Option<KeptWord>>>>::default();
+        let reply = || {
+            let heard = Arc::clone(&heard);
+            calling(move |word| heard.lock().unwrap().push(word))
+        };
+        reply().send(Ok(()));
+        drop(reply());
+        assert_eq!(*heard.lock().unwrap(), [Some(Ok(())), None]);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::error::Refused;
 use super::flusher::Flusher;
 use super::inbox::{Contents, Inbox, Work};
 use super::state::State;
@@ -26,6 +27,12 @@ const TURNS_OF_A_CALLER: usize = 4;
 
 /// What is said of a panic.
 pub(super) const PANICKED: &str = "its flusher has ended by an error of the program; start again";
+
+/// What became of a request that went with the flusher that had it.
+pub(super) fn lost() -> Refused {
+    let why = PANICKED.to_owned();
+    Refused::unknown(State::Failed { why })
+}
 
 /// See the module.
 #[derive(Debug)]

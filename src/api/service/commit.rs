@@ -1,89 +1,66 @@
 //! From a plan to pushes in their lanes: all of it, or nothing.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use super::super::answer::{PushReply, Taken};
-use super::super::idempotency::{Keyed, PackedAnswer, REJECTED_KEPT};
+use super::super::gorush;
+use super::super::idempotency::{PackedAnswer, REJECTED_KEPT};
+use super::super::keyless::Keyless;
 use super::super::plan::{Malformed, Plan, Planned, UNSENT_LOGGED_MAX};
-use super::{Service, keys_full};
-use crate::backlog::Refused;
+use super::Service;
+use super::ticket::{Ticket, keys_full};
+use crate::backlog::{KeptAnswer, Refused};
 use crate::count;
 use crate::delivery::running_lane::RunningLane;
 use crate::http1::head::Head;
-use crate::http1::reply::{RETRY_AFTER_SECS, Reply};
-use crate::http1::{Traceparent, while_waiting};
+use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
+use crate::http1::{Promise, Traceparent, while_waiting};
 use crate::lane::{Lane, Lanes, Reservation};
-use crate::moment::Moment;
+use crate::moment::{self, Moment};
 use crate::provider::{self, Built};
 use crate::push::{Accepted, LaneId, Note, Notification, Push, PushId};
 
 impl Service {
-    /// Takes all of the plan or, with the answer as error, nothing of it.
+    /// Readies all of the plan to be kept or, with the answer as error, nothing of it.
     ///
     /// Room first, so that nothing is recorded that cannot be queued; then the record, so that
     /// nothing is queued or answered that a crash could take.
-    pub(super) fn commit(
-        &self,
+    pub(super) fn prepare(
+        self: &Arc<Self>,
         plan: Plan,
-        lanes: &Lanes<RunningLane>,
-        names: &RequestNames,
-        keyed: Option<Keyed<'_>>,
-    ) -> Result<Reply, Reply> {
-        let mut reserved = Self::reserve(&plan, lanes)?;
-        let Numbered {
-            pushed,
-            pushed_notifications,
-            disabled,
-            unlisted,
-            taken,
-        } = self.number(plan.notifications, names)?;
+        lanes: Arc<Lanes<RunningLane>>,
+        (names, malformed): (RequestNames, Malformed),
+        ticket: Option<Ticket>,
+    ) -> Result<Readied, Reply> {
+        let reserved = Self::reserve(&plan, &lanes)?;
+        let mut numbered = self.number(plan.notifications, &names)?;
+        let taken = mem::take(&mut numbered.taken);
         let mut answer = PushReply::new("ok", &plan.rejected, &plan.ignored, taken);
-        if keyed.is_some() {
+        if ticket.is_some() {
             answer = answer.listing(REJECTED_KEPT);
         }
         let reply = answer.reply(200);
-        let packed = keyed.map(|keyed| (keyed, PackedAnswer::of(&reply.body)));
-        if let Some((keyed, answer)) = &packed {
-            let held = self.repeats().hold(*keyed, answer.bytes());
+        let mut answer = None;
+        if let Some(ticket) = &ticket {
+            let packed = PackedAnswer::of(&reply.body);
+            let held = self.repeats().hold(ticket.keyed(), packed.bytes());
             held.map_err(keys_full)?;
+            answer = Some(ticket.keyed().kept(packed.bytes(), Moment::now().unix));
         }
-        let now = Moment::now().unix;
-        let answer = packed.map(|(keyed, answer)| keyed.kept(answer.bytes(), now));
-        if !pushed.is_empty() || answer.is_some() {
-            let accepted = while_waiting(|| self.backlog.accept(&pushed, answer.as_ref()));
-            accepted.map_err(|refused| not_kept(&refused))?;
-        }
-        count_accepted(&pushed, lanes);
-        for (accepted, notification) in &disabled {
-            self.lines.disabled(accepted, Note::of(notification));
-        }
-        if unlisted > 0 {
-            let further = count::of(unlisted, "further push", "further pushes");
-            let text = format!(
-                "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
-                 that are listed"
-            );
-            self.lines.error(&text, "", &names.id);
-        }
-        for (accepted, notification) in pushed.iter().zip(&pushed_notifications) {
-            self.lines.accepted(accepted, Note::of(notification));
-            // What is to be sent later is in the backlog alone, which claims it when it is due.
-            if accepted.envelope.earliest.is_none()
-                && let Some(lane) = reserved.get_mut(&accepted.envelope.lane)
-            {
-                lane.pushes.extend(Push::all(accepted));
-            }
-        }
-        self.backlog.release_scheduled(&pushed);
-        for Reserved { lane, room, pushes } in reserved.into_values() {
-            lane.enqueue(room, pushes);
-        }
-        // Nothing else would tell of the pushes after a crash.
-        if !self.backlog.is_kept() {
-            while_waiting(|| self.lines.await_accepted());
-        }
-        Ok(reply)
+        Ok(Readied {
+            service: Arc::clone(self),
+            lanes,
+            reserved,
+            numbered,
+            names,
+            malformed,
+            reply,
+            answer,
+            ticket,
+            translated: None,
+        })
     }
 
     /// Tells of device tokens that no provider would take, under ids of their own: whoever keeps
@@ -123,8 +100,9 @@ impl Service {
             Reply::message(503, &why).with_retry_after(RETRY_AFTER_SECS)
         })?;
         let at = Moment::now();
+        let mut pushed = Vec::with_capacity(notifications.len());
         let mut numbered = Numbered {
-            pushed: Vec::with_capacity(notifications.len()),
+            pushed: Arc::default(),
             pushed_notifications: Vec::with_capacity(notifications.len()),
             disabled: Vec::new(),
             unlisted: 0,
@@ -144,7 +122,7 @@ impl Service {
                 numbered.disabled.push(disabled);
             } else {
                 let (accepted, notification) = accepted(planned, first_id, at, names);
-                numbered.pushed.push(Arc::new(accepted));
+                pushed.push(Arc::new(accepted));
                 numbered.pushed_notifications.push(notification);
                 numbered.taken.push(Taken {
                     index,
@@ -153,14 +131,15 @@ impl Service {
                 });
             }
         }
+        numbered.pushed = Arc::new(pushed);
         Ok(numbered)
     }
 
     /// Room for all pushes of a plan in their lanes, or none at all and the answer.
-    fn reserve<'l>(
+    fn reserve(
         plan: &Plan,
-        lanes: &'l Lanes<RunningLane>,
-    ) -> Result<BTreeMap<LaneId, Reserved<'l>>, Reply> {
+        lanes: &Lanes<RunningLane>,
+    ) -> Result<BTreeMap<LaneId, Reserved>, Reply> {
         let asked = plan.pushes();
         for (id, (pushes, class)) in &asked {
             let room = lanes.get(*id).map(|running| running.lane.room());
@@ -179,9 +158,101 @@ impl Service {
                 Reply::message(503, &message).with_retry_after(RETRY_AFTER_SECS)
             });
             let pushes = Vec::with_capacity(pushes);
-            Some(room.map(|room| (id, Reserved { lane, room, pushes })))
+            Some(room.map(|room| (id, Reserved { room, pushes })))
         };
         asked.into_iter().filter_map(reserve).collect()
+    }
+}
+
+/// A request of which all is ready to be kept, and then to be sent and answered.
+pub(super) struct Readied {
+    service: Arc<Service>,
+    lanes: Arc<Lanes<RunningLane>>,
+    reserved: BTreeMap<LaneId, Reserved>,
+    numbered: Numbered,
+    names: RequestNames,
+    malformed: Malformed,
+    /// The answer, once it is kept.
+    reply: Reply,
+    /// What is kept of that, if it has a key.
+    answer: Option<KeptAnswer>,
+    ticket: Option<Ticket>,
+    /// Its body, if that was gorush's.
+    translated: Option<Vec<u8>>,
+}
+
+impl Readied {
+    /// Whether there is nothing of it that a crash could take.
+    pub(super) fn has_nothing_to_keep(&self) -> bool {
+        self.numbered.pushed.is_empty() && self.answer.is_none()
+    }
+
+    /// Has it kept, and answered then, as promised. `translated` is its body, if that was gorush's.
+    pub(super) fn keep(mut self, promise: Promise, translated: Option<Vec<u8>>) {
+        self.translated = translated;
+        let (service, pushed) = (Arc::clone(&self.service), Arc::clone(&self.numbered.pushed));
+        let answer = self.answer.take();
+        let tell = |kept| promise.keep(move |head| self.finish(kept, head));
+        service.backlog.accept_then(&pushed, answer.as_ref(), tell);
+    }
+
+    /// Queues it and answers it, if it is kept.
+    pub(super) fn finish(mut self, kept: Result<(), Refused>, head: &Head) -> Reply {
+        let reply = match kept {
+            Ok(()) => self.sent(),
+            Err(refused) => not_kept(&refused),
+        };
+        let Some(translated) = &self.translated else {
+            return reply;
+        };
+        let terms = self.service.terms.get();
+        gorush::answer(reply, translated, &Keyless::of(head, terms.keys.as_ref()))
+    }
+
+    fn sent(&mut self) -> Reply {
+        let (service, lanes) = (&self.service, &*self.lanes);
+        let numbered = &self.numbered;
+        let pushed = &numbered.pushed;
+        count_accepted(pushed, lanes);
+        for (accepted, notification) in &numbered.disabled {
+            service.lines.disabled(accepted, Note::of(notification));
+        }
+        let unlisted = numbered.unlisted;
+        if unlisted > 0 {
+            let further = count::of(unlisted, "further push", "further pushes");
+            let text = format!(
+                "{further} of a request to a disabled platform, over the {UNSENT_LOGGED_MAX} \
+                 that are listed"
+            );
+            service.lines.error(&text, "", &self.names.id);
+        }
+        for (accepted, notification) in pushed.iter().zip(&numbered.pushed_notifications) {
+            service.lines.accepted(accepted, Note::of(notification));
+            // What is to be sent later is in the backlog alone, which claims it when it is due.
+            if accepted.envelope.earliest.is_none()
+                && let Some(lane) = self.reserved.get_mut(&accepted.envelope.lane)
+            {
+                lane.pushes.extend(Push::all(accepted));
+            }
+        }
+        service.backlog.release_scheduled(pushed);
+        for (id, Reserved { room, pushes }) in mem::take(&mut self.reserved) {
+            // What was reserved there is there.
+            if let Some(running) = lanes.get(id) {
+                running.lane.enqueue(room, pushes);
+            }
+        }
+        // Nothing else would tell of the pushes after a crash.
+        if !service.backlog.is_kept() {
+            while_waiting(|| service.lines.await_accepted());
+        }
+        service.log_malformed(mem::take(&mut self.malformed), &self.names);
+        let reply = mem::replace(&mut self.reply, Reply::new(200, reply::JSON, Vec::new()));
+        if let Some(ticket) = self.ticket.take() {
+            let at = moment::now();
+            service.repeats().keep(ticket.keyed(), &reply.body, at);
+        }
+        reply
     }
 }
 
@@ -220,15 +291,14 @@ fn count_accepted(pushed: &[Arc<Accepted>], lanes: &Lanes<RunningLane>) {
 }
 
 /// Room in one lane, and the pushes that will go there.
-struct Reserved<'a> {
-    lane: &'a Lane,
+struct Reserved {
     room: Reservation,
     pushes: Vec<Push>,
 }
 
 /// The parts of a request with their ids.
 struct Numbered {
-    pushed: Vec<Arc<Accepted>>,
+    pushed: Arc<Vec<Arc<Accepted>>>,
     /// Those of `pushed`, of which their lines tell.
     pushed_notifications: Vec<Notification>,
     /// Those that are listed in the log.

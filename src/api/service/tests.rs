@@ -4,11 +4,12 @@ mod classes;
 mod health;
 mod scheduled;
 mod statuses;
+mod waiting;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::fixture::{Backstage, Queued, Site, site, unready_site};
+use crate::api::fixture::{Backstage, Queued, Site, answered, site, unready_site};
 use crate::http1::fixture::{Client, Got, loopback};
 use crate::http1::{Listener, Settings};
 use crate::push::LaneId;
@@ -22,8 +23,7 @@ struct Web {
 }
 
 fn web(site: Site) -> Web {
-    let listener =
-        Listener::start(loopback(), Arc::new(site.service), Settings::default()).unwrap();
+    let listener = Listener::start(loopback(), site.service, Settings::default()).unwrap();
     Web {
         client: Client::connect(listener.local_addr().unwrap()),
         listener,
@@ -511,7 +511,7 @@ fn a_draining_daemon_sends_callers_elsewhere() {
         let text = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
         let head = Head::parse(text.as_bytes()).unwrap();
         let mut body = ONE.as_bytes().to_vec();
-        (site.service).answer(&head, &mut body, Phase::Draining, &mut |_| true)
+        answered(&site.service, &head, &mut body, Phase::Draining)
     };
     assert_eq!(answer("/push").status, 503);
     assert_eq!(answer("/push").fields, [("Retry-After", "1".into())]);
@@ -565,7 +565,7 @@ proptest! {
         let text = b"POST /push HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
         let head = Head::parse(text).unwrap();
         let mut body = value.to_string().into_bytes();
-        let reply = site.service.answer(&head, &mut body, Phase::Serving, &mut |_| true);
+        let reply = answered(&site.service, &head, &mut body, Phase::Serving);
         prop_assert!([200, 400, 413].contains(&reply.status), "{}", reply.status);
         let queued = site.ios.unwrap().tokens().len();
         prop_assert!(reply.status == 200 || queued == 0);

@@ -5,13 +5,14 @@ use std::time::Instant;
 use super::*;
 use crate::http1::body::FREE;
 use crate::http1::fixture::{Client, PATIENCE, loopback, until};
-use crate::http1::handler::Phase;
+use crate::http1::handler::{Phase, Promise, Promiser, ReplyWhen};
 use crate::http1::head::{Head, MAX_FIELDS, MAX_HEAD, Refusal};
 use crate::http1::reply::Reply;
 use crate::http1::settings::LARGE_BODIES;
 use crate::http1::{More, Timeouts, while_waiting};
 
 mod attacks;
+mod promises;
 
 /// Answers with the request's target and the length of its body.
 #[derive(Default)]
@@ -23,6 +24,8 @@ struct Echo {
     begun: Mutex<Vec<String>>,
     answered: Mutex<Vec<u16>>,
     placeless: Mutex<Vec<u16>>,
+    /// Made to requests to `/later`.
+    promises: Mutex<Vec<Promise>>,
 }
 
 impl Handler for Echo {
@@ -42,7 +45,14 @@ impl Handler for Echo {
         }
     }
 
-    fn answer(&self, head: &Head, body: &mut Vec<u8>, phase: Phase, _more: &mut More<'_>) -> Reply {
+    fn answer(
+        self: Arc<Self>,
+        head: &Head,
+        body: &mut Vec<u8>,
+        phase: Phase,
+        _more: &mut More<'_>,
+        promise: &mut Promiser<'_>,
+    ) -> ReplyWhen {
         match &*head.target {
             "/wait" | "/wait-large" => {
                 let number = self.waiting.fetch_add(1, Ordering::SeqCst);
@@ -52,11 +62,20 @@ impl Handler for Echo {
                     });
                 });
             }
-            "/large" => return Reply::new(200, "text/plain", vec![b'x'; LARGE]),
+            "/later" => {
+                self.promises.lock().unwrap().push(promise());
+                return ReplyWhen::Later;
+            }
+            "/at-once" => {
+                promise().keep(|_| Reply::message(200, "at once"));
+                return ReplyWhen::Later;
+            }
+            "/large" => return ReplyWhen::Now(Reply::new(200, "text/plain", vec![b'x'; LARGE])),
             "/panic" => panic!("the handler panics"),
             _ => {}
         }
-        Reply::message(200, &format!("{} {} {phase:?}", head.target, body.len()))
+        let text = format!("{} {} {phase:?}", head.target, body.len());
+        ReplyWhen::Now(Reply::message(200, &text))
     }
 
     fn answered(&self, _: Option<&Head>, reply: &Reply, _: Duration) {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::api::Apps;
 use crate::api::content::{check_device_token, content_of};
-use crate::api::fixture::{Site, site};
+use crate::api::fixture::{Site, answered, site};
 use crate::api::plan::reasons::REJECTION_REASONS;
 use crate::api::request::TARGET_FIELDS;
+use crate::http1::Phase;
 use crate::http1::head::Head;
-use crate::http1::{Handler as _, Phase};
 use crate::moment::Moment;
 use crate::push::{ApnsEnvironment, LaneId};
 
@@ -238,9 +238,7 @@ fn answer(site: &Site, target: &str, body: &Value) -> (u16, Value) {
     let text = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
     let head = Head::parse(text.as_bytes()).unwrap();
     let mut body = body.to_string().into_bytes();
-    let reply = site
-        .service
-        .answer(&head, &mut body, Phase::Serving, &mut |_| true);
+    let reply = answered(&site.service, &head, &mut body, Phase::Serving);
     (reply.status, serde_json::from_slice(&reply.body).unwrap())
 }
 

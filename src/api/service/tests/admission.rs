@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::statuses::site_with_journal;
 use super::*;
 use crate::api::idempotency::REJECTED_KEPT;
+use crate::api::idempotency::{BodyHash, Keyed};
 use crate::api::plan::UNSENT_LOGGED_MAX;
 use crate::backlog::{Purged, PushState};
 use crate::delivery::outcome::Settlement;
@@ -409,7 +410,7 @@ fn requests_of_bad_tokens_do_not_take_the_room_for_keys() {
 
 /// A site whose callers show one of these keys, the first of which has kept that much.
 fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
-    let mut site = site(Some(10), None);
+    let site = site(Some(10), None);
     let api_keys = ApiKeys::parse(&keys.join("\n")).unwrap();
     let shown = format!("Bearer {}", keys[0]);
     let keyed = Keyed {
@@ -417,8 +418,9 @@ fn site_with_keys(keys: &[&str], bytes: usize) -> Site {
         body: BodyHash::of(b""),
         owner: api_keys.admit(Some(shown.as_bytes())),
     };
-    let repeats = site.service.repeats.get_mut().unwrap();
+    let mut repeats = site.service.repeats.lock().unwrap();
     repeats.keep(keyed, &vec![b'x'; bytes], Instant::now());
+    drop(repeats);
     site.with(|terms| {
         terms.rules.content = Box::new(|one, _, _| Ok(crate::provider::Built::nothing(one.lane)));
         terms.keys = Some(api_keys);

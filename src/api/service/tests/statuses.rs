@@ -20,7 +20,8 @@ use crate::provider::apns::{ChannelNews, ChannelOrder, ROWS, answer};
 use crate::push::End;
 
 const KEY: &str = "0123456789abcdef";
-const GORUSH: &str = r#"{"notifications":[{"tokens":["a"],"platform":1,"message":"m"}]}"#;
+pub(super) const GORUSH: &str =
+    r#"{"notifications":[{"tokens":["a"],"platform":1,"message":"m"}]}"#;
 
 /// The operations of the document, with the statuses of each.
 fn documented() -> BTreeMap<(String, String), BTreeSet<u16>> {
@@ -100,7 +101,7 @@ fn statuses_of_any(method: &str, path: &str) -> BTreeSet<u16> {
         timeouts,
         ..Settings::default()
     };
-    let service = Arc::new(site(Some(10), None).service);
+    let service = site(Some(10), None).service;
     let listener = Listener::start(loopback(), service, settings).unwrap();
     let mut slow = Client::connect(listener.local_addr().unwrap());
     given.insert(slow.ask(format!("{method} {path} HT")).status);
@@ -184,7 +185,8 @@ fn statuses_of_one(method: &str, path: &str) -> BTreeSet<u16> {
         "/channels" | "/channels/{channel}" => given.extend(statuses_of_channels(method, path)),
         "/metrics" => {
             let mut site = site(Some(10), None);
-            site.service.metrics_address = Some("127.0.0.1:9102".parse().unwrap());
+            let service = Arc::get_mut(&mut site.service).unwrap();
+            service.metrics_address = Some("127.0.0.1:9102".parse().unwrap());
             given.insert(super::web(site).ask(method, path, "").status);
         }
         _ => {}
@@ -263,7 +265,12 @@ fn while_in_progress(path: &str) -> u16 {
 
 /// A site whose journal has one push left of an earlier process, and the journal's files.
 pub(super) fn site_with_journal() -> (Site, MemoryFiles) {
-    let site = site(Some(10), None);
+    site_with_journal_and_room(10)
+}
+
+/// The same, with room for so many pushes.
+pub(super) fn site_with_journal_and_room(pushes: usize) -> (Site, MemoryFiles) {
+    let site = site(Some(pushes), None);
     let (register, backlog) = (&site.host.register, &site.service.backlog);
     let files = backlog.open_with_one_left();
     register.set_backlog(Arc::<Backlog>::clone(backlog));
