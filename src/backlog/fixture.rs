@@ -61,6 +61,8 @@ pub(super) fn open_in(files: &MemoryFiles) -> (Arc<Journal>, Recovered) {
 
 fn open_with(files: &MemoryFiles, mut settings: journal::Settings) -> (Arc<Journal>, Recovered) {
     settings.reserve_bytes = 0;
+    // A disk that is full has none for one more record.
+    settings.room_bytes = 0;
     let opened = Journal::open(Arc::new(files.clone()), settings, Moment::now());
     let (journal, recovered) = opened.unwrap();
     (Arc::new(journal), recovered)
