@@ -248,12 +248,18 @@ impl Post {
     /// before somebody comes.
     fn keep(&self, ready: Ready, way: Sender<Errand>, rest: Rest) {
         let mut kept = self.lock_kept();
+        let number = ready.conversation.number();
         let bell = kept.is_empty().then(|| way.clone());
         kept.push_back((ready, way, rest));
         drop(kept);
         if let Some(bell) = bell {
             // If too much is on the way, somebody comes here for that.
             let _is_sent = bell.try_send(Errand::Kept).is_ok();
+            // Those who would come may all wait themselves, or have left: the watching thread sees
+            // to it that there is one.
+            if self.lacking() > 0 {
+                self.shared.doorbell.call(number);
+            }
         }
     }
 
@@ -415,7 +421,7 @@ const THREADS: usize = 4;
 const QUEUE: usize = 1024;
 
 /// How often it is looked, while requests wait, whether more of them wait for something.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Our limit: stack of a thread that answers. Nothing here recurses.
 const STACK: usize = 512 * 1024;

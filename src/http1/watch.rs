@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::berth::Berth;
 use super::budget;
 use super::connection::{CallStep, Conversation, Hand};
-use super::crew::{ApiCrew, Ready};
+use super::crew::{self, ApiCrew, Ready};
 use super::door::ApiDoor;
 use super::handler::Phase;
 use super::registry::Place;
@@ -111,7 +111,8 @@ impl Watch {
         if !self.again.is_empty() {
             return now;
         }
-        let crew = self.crew.grow(now);
+        let held = (!self.ready.is_empty()).then(|| now + crew::LOOK_EVERY);
+        let crew = self.crew.grow(now).or(held);
         let late = self.watched.looks.first().map(|(at, _)| *at);
         let press = self.shared.budget.is_awaited().then_some(self.press_at);
         let times = crew.into_iter().chain(press).chain(late);
@@ -158,10 +159,10 @@ impl Watch {
             let budget = &self.shared.budget;
             budget.press(|bytes| registry.free_memory(bytes));
         }
-        while let Some(ready) = self.ready.pop_front() {
+        // Each on its own way: what is too much for one does not keep the others.
+        for ready in mem::take(&mut self.ready) {
             if let Err(ready) = self.crew.hand(ready) {
-                self.ready.push_front(ready);
-                break;
+                self.ready.push_back(ready);
             }
         }
     }

@@ -75,3 +75,28 @@ fn a_request_that_waits_for_a_promise_is_a_value_and_holds_no_thread() {
     }
     running.is_left();
 }
+
+#[test]
+fn a_promise_is_kept_though_all_who_answer_wait_for_something_else() {
+    let settings = Settings {
+        threads: Some(1),
+        ..patient()
+    };
+    let running = running(settings);
+    let mut promised = running.client();
+    promised.send(get("/later"));
+    until("it waits", || {
+        running.echo.promises.lock().unwrap().len() == 1
+    });
+    let mut busy = running.client();
+    busy.send(get("/wait"));
+    running.until_waiting(1);
+    let promise = running.echo.promises.lock().unwrap().pop().unwrap();
+    promise.keep(|_| Reply::message(200, "kept"));
+    // Less than the watching thread rests when it is not called.
+    let soon = Some(crate::heartbeat::LONGEST_REST / 2);
+    promised.stream.set_read_timeout(soon).unwrap();
+    assert_eq!(promised.answer().status, 200);
+    running.echo.released.store(1, Ordering::SeqCst);
+    assert_eq!(busy.answer().status, 200);
+}
