@@ -303,18 +303,17 @@ impl Inbox {
         contents.has_ended = true;
         let waiting = contents.settled.len() as u64;
         contents.unwritten = contents.unwritten.saturating_add(waiting);
-        // Of these nothing was written; whoever waits for another reply finds that there will be
-        // none.
-        for (_, reply) in mem::take(&mut contents.requests) {
-            let refused = Refused::whole(contents.state.clone());
-            reply.send(Err(refused));
-        }
+        let refused = Refused::whole(contents.state.clone());
+        let requests = mem::take(&mut contents.requests);
         contents.settled.clear();
         contents.settled_waiting.clear();
         contents.left.clear();
         contents.handed.clear();
         contents.notes_handed.clear();
         drop(contents);
+        // Of these nothing was written; whoever waits for another reply finds that there will be
+        // none. Who is called may ask how the journal is, which the lock would keep from an end.
+        refuse(requests.into_iter().map(|(_, reply)| reply), &refused);
         self.ended.notify_all();
         self.work.notify_all();
     }

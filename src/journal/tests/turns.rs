@@ -1,5 +1,6 @@
 //! Who writes: the thread, or a caller who finds nobody at it.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -242,4 +243,29 @@ fn settlements_wait_a_little_for_others_and_the_thread_is_woken_for_the_first_al
     assert_eq!(contents.rests_until(), by + LONGEST_REST);
     assert!(contents.end_turn(None, by));
     assert_eq!(contents.rests_until(), by + SETTLE_GATHER);
+}
+
+/// Whoever is called with what became of a request has the journal to ask.
+#[test]
+fn who_is_called_at_the_end_may_ask_how_the_journal_is() {
+    let files = MemoryFiles::default();
+    let journal = Arc::new(journal(&files, settings()).0);
+    let held = files.hold_syncs();
+    let caller = {
+        let journal = Arc::clone(&journal);
+        thread::spawn(move || journal.append([&accepted(1, 1)], None))
+    };
+    until("it is at it", || files.is_syncing());
+    let (asked, answers) = crossbeam_channel::bounded(1);
+    let asks = Arc::clone(&journal);
+    journal.append_then([&accepted(2, 1)], None, move |kept| {
+        asked.send((kept.is_err(), asks.state())).unwrap();
+    });
+    // Nobody has written it: the end of the journal is what it hears.
+    let ends = Arc::clone(&journal);
+    thread::spawn(move || ends.inbox.end(State::Closed));
+    let heard = answers.recv_timeout(Duration::from_secs(10));
+    assert_eq!(heard, Ok((true, State::Closed)));
+    drop(held);
+    let _told = caller.join().unwrap();
 }
