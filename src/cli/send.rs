@@ -89,9 +89,10 @@ fn send(asked: &SendPushes) -> Result<ExitCode, ExitCode> {
         report(format_args!("no thread to send by: {error}"));
         return Err(ExitCode::Io);
     }
-    let end = screen.watch(&heard, &signals, go_on)?;
+    let (end, is_stopped) = screen.watch(&heard, &signals, go_on)?;
     let code = tell(&end, record_path.as_deref());
-    if following.within.is_zero() || end.ids.is_empty() || end.left.is_some() {
+    let is_unfollowed = following.within.is_zero() || end.ids.is_empty();
+    if is_unfollowed || end.left.is_some() || is_stopped {
         return Ok(code);
     }
     let (told, has_failures) = following.until_the_end(end, &client, &signals);
@@ -258,20 +259,20 @@ impl SendScreen {
         }
     }
 
-    /// Shows what the courier tells, until its end or a second signal.
+    /// Shows what the courier tells, until its end or a second signal; whether it was to stop.
     fn watch(
         &mut self,
         news: &Receiver<CourierNews>,
         signals: &Receiver<Signal>,
         go_on: Sender<std::convert::Infallible>,
-    ) -> Result<CourierEnd, ExitCode> {
+    ) -> Result<(CourierEnd, bool), ExitCode> {
         let mut go_on = Some(go_on);
         loop {
             select! {
                 recv(news) -> told => match told {
                     Ok(CourierNews::Ended(end)) => {
                         self.bar.clear();
-                        return Ok(end);
+                        return Ok((end, go_on.is_none()));
                     }
                     Ok(told) => self.show(told),
                     // It panicked, which the panic hook has told.

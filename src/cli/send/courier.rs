@@ -224,8 +224,10 @@ impl Courier {
         run: &mut CourierRun,
     ) -> Result<(), Left> {
         let mut tally = SendTally::default();
-        let (mut parts, mut has_part) = (vec![batch], false);
+        // What an earlier run may have had taken of it, it may of each part.
+        let (mut parts, mut has_part, earlier) = (vec![batch], false, doubt);
         while let Some(mut part) = parts.pop() {
+            doubt = doubt.or(earlier);
             let is_first = !run.has_answer && number == 0 && parts.is_empty();
             let mut pause = PAUSE_FIRST;
             while !part.is_empty() {
@@ -247,7 +249,6 @@ impl Courier {
                     Judgement::Answered(answer) => {
                         tally.add(&answer.tally);
                         self.take(&answer, run);
-                        // The next part is another request.
                         (doubt, has_part) = (None, true);
                         run.has_answer = true;
                         break;

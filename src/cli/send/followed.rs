@@ -27,6 +27,15 @@ struct IdSpan {
     at: usize,
 }
 
+impl IdSpan {
+    /// Whether an id and its place come right behind these.
+    fn goes_on(&self, first: u64, at: usize) -> bool {
+        let places = usize::try_from(self.count);
+        self.first.checked_add(self.count) == Some(first)
+            && places.is_ok_and(|count| self.at + count == at)
+    }
+}
+
 /// How some have ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EndKind {
@@ -47,7 +56,7 @@ impl FollowedPushes {
             .resize(at + usize::try_from(taken).unwrap_or(0), 0);
         self.open = self.open.saturating_add(self.ended.len() - at);
         match self.spans.last_mut() {
-            Some(last) if last.first.checked_add(last.count) == Some(first) => last.count += taken,
+            Some(last) if last.goes_on(first, at) => last.count += taken,
             Some(last) if last.first >= first => {
                 let place = self.spans.partition_point(|span| span.first <= first);
                 self.spans.insert(
@@ -188,10 +197,10 @@ mod tests {
     #[test]
     fn each_push_is_counted_once_by_its_last_end_whatever_the_order_of_ids() {
         let mut pushes = FollowedPushes::default();
-        for (first, count) in [(100, 10), (110, 5), (300, 1000), (50, 2), (7, 1)] {
+        for (first, count) in [(100, 10), (110, 5), (300, 500), (50, 2), (7, 1), (800, 500)] {
             pushes.add(first, count);
         }
-        assert_eq!(pushes.spans.len(), 4);
+        assert_eq!(pushes.spans.len(), 5);
         for stranger in [0, 6, 8, 49, 52, 99, 115, 299, 1300, u64::MAX] {
             pushes.end(stranger, || kind("succeeded"));
         }

@@ -129,12 +129,15 @@ pub(super) fn judge(came: Result<ApiAnswer, NoApiAnswer>, batch: &PushBatch) -> 
         (413, Some(body)) => Judgement::TooLarge {
             why: shown(&body.message),
         },
-        // What stands in front of a daemon has no message, and may have lost its answer.
-        (409 | 429 | 503, Some(body)) => Judgement::Later {
-            after: answer.retry_after.unwrap_or(LATER).clamp(LATER, LATER_MAX),
-            why: format!("{}: {}", answer.status, shown(&body.message)),
-            is_new: body.message.contains(QUEUE_IS_FULL),
-        },
+        // What stands in front of a daemon may have lost its answer; it has another message, if
+        // any, and does not say when to come again.
+        (409 | 429 | 503, Some(body)) if answer.status == 409 || answer.retry_after.is_some() => {
+            Judgement::Later {
+                after: answer.retry_after.unwrap_or(LATER).clamp(LATER, LATER_MAX),
+                why: format!("{}: {}", answer.status, shown(&body.message)),
+                is_new: body.message.contains(QUEUE_IS_FULL),
+            }
+        }
         (408 | 409 | 413 | 429 | 500.., _) => Judgement::Unknown {
             why: format!("{}: {}", answer.status, answer.message()),
             is_unsent: false,

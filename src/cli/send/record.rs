@@ -118,7 +118,17 @@ impl SendRecord {
         }
         record.file.rewind()?;
         let lines = InputText::begin((&record.file).take(whole))?;
-        let earlier = EarlierRun::read(lines)?.ok_or(RecordError::Foreign)?;
+        let (earlier, open) = EarlierRun::read(lines)?.ok_or(RecordError::Foreign)?;
+        if let (Some((key, at)), Some((line, read))) = (&earlier.in_doubt, open)
+            && read == whole
+        {
+            record.sent = Some(SentBatch {
+                batch: earlier.answered.len() as u64,
+                key: key.clone(),
+                at: *at,
+                line: Some(line),
+            });
+        }
         // What was cut off is not to stand before what comes.
         record.file.set_len(whole)?;
         Ok((record, earlier))
@@ -184,14 +194,19 @@ impl SendRecord {
 }
 
 impl EarlierRun {
-    /// Reads whole lines; `None` if they are none of a record.
-    fn read(mut lines: InputText<impl Read>) -> io::Result<Option<Self>> {
+    /// Reads whole lines; `None` if they are none of a record. With it comes where the line begins
+    /// by which a batch was sent that is in doubt, and how many bytes were read.
+    #[expect(clippy::type_complexity, reason = "one caller")]
+    fn read(mut lines: InputText<impl Read>) -> io::Result<Option<(Self, Option<(u64, u64)>)>> {
         let mut earlier = Self::default();
         let mut is_first = true;
+        let (mut bytes, mut sent) = (0, None);
         while let Some(line) = lines.next_line(STEP_MAX)? {
-            let step = line
-                .ok()
-                .and_then(|(_, line)| serde_json::from_str(line).ok());
+            let begin = bytes;
+            let step = line.ok().and_then(|(_, line)| {
+                bytes += line.len() as u64 + 1;
+                serde_json::from_str(line).ok()
+            });
             let is_good = match step {
                 Some(RecordStep::Sterna { send, run }) => {
                     earlier.run = run;
@@ -204,8 +219,10 @@ impl EarlierRun {
             if !is_good {
                 return Ok(None);
             }
+            // It is sent again until it is answered: what counts is the first time.
+            sent = earlier.in_doubt.as_ref().map(|_| sent.unwrap_or(begin));
         }
-        Ok(Some(earlier))
+        Ok(Some((earlier, sent.map(|line| (line, bytes)))))
     }
 
     /// Goes on by a step; false if it is none that can follow.
@@ -326,8 +343,24 @@ mod tests {
         }
         record.sent(1, "b", 200).unwrap();
         drop(record);
-        let (_, earlier) = SendRecord::open(&path, "r").unwrap();
+        let (mut record, earlier) = SendRecord::open(&path, "r").unwrap();
         assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 199)));
+        // A later run sends it again, and finds that nothing of it was taken.
+        record.sent(1, "b", 300).unwrap();
+        record.refused(1).unwrap();
+        assert_eq!(bytes(), before);
+        drop(record);
+        let (mut record, earlier) = SendRecord::open(&path, "r").unwrap();
+        assert_eq!((earlier.in_doubt, earlier.answered.len()), (None, 1));
+        // Or is told so by who called it.
+        record.sent(1, "b", 400).unwrap();
+        drop(record);
+        let (mut record, _) = SendRecord::open(&path, "r").unwrap();
+        record.refused(1).unwrap();
+        record.sent(1, "b", 500).unwrap();
+        drop(record);
+        let (_, earlier) = SendRecord::open(&path, "r").unwrap();
+        assert_eq!(earlier.in_doubt, Some(("b".to_owned(), 500)));
     }
 
     #[test]

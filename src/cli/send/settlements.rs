@@ -95,7 +95,10 @@ impl SettlementReader {
     /// A request with pushes is about to be sent.
     pub(super) fn sends(&self) {
         let mut seen = self.lock();
-        seen.sent += 1;
+        // What is sent again may have had its pushes taken the first time.
+        if !seen.is_under_way {
+            seen.sent += 1;
+        }
         seen.is_under_way = true;
     }
 
@@ -283,6 +286,8 @@ mod tests {
             reads.take(&page(&[1, 2])).unwrap();
             tells.send(()).unwrap();
         });
+        // Its answer was lost, and it is sent again.
+        reader.sends();
         assert!(taken.try_recv().is_err());
         reader.knows(&[(1, 2)]);
         taken.recv().unwrap();

@@ -108,7 +108,8 @@ fn serve(stream: &TcpStream, taken: &Mutex<Taken>, treat: &dyn Fn(usize) -> Trea
         }
         let status = if answer == FULL { 503 } else { 200 };
         let length = answer.len();
-        let head = format!("HTTP/1.1 {status} Word\r\nContent-Length: {length}\r\n\r\n");
+        let fields = format!("Retry-After: 1\r\nContent-Length: {length}");
+        let head = format!("HTTP/1.1 {status} Word\r\n{fields}\r\n\r\n");
         let mut stream = stream;
         if stream.write_all((head + &answer).as_bytes()).is_err() {
             return;
