@@ -37,6 +37,8 @@ pub(super) struct Conversation {
     stage: CallStage,
     /// The caller was waited for, as its standing says.
     is_awaited: bool,
+    /// Whether it is watched for room to write, too.
+    is_room_watched: bool,
     /// Reads and writes since others had their turn.
     moves: usize,
     /// Behind all: who leaves has the last hand on the socket.
@@ -157,6 +159,7 @@ impl Conversation {
             deadline: now + settings.timeouts.head,
             stage: CallStage::FIRST,
             is_awaited: false,
+            is_room_watched: false,
             moves: 0,
             place,
         }
@@ -185,6 +188,12 @@ impl Conversation {
     /// Whether it waits for its caller to take what is written.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.stage, CallStage::Writing(_))
+    }
+
+    /// Whether it is to be watched for room to write from now on, which it stays: asked again
+    /// while there is none, the system would tell at once, and again, of what has come besides.
+    pub(super) fn is_room_new(&mut self) -> bool {
+        self.is_writing() && !std::mem::replace(&mut self.is_room_watched, true)
     }
 
     /// Notes how the promise is kept that was made to it.
@@ -272,6 +281,8 @@ impl Conversation {
                         OVER
                     };
                 }
+                // Empty lines without end are no request.
+                Gain::Halt(CallStep::Again) if !begun && self.is_late() => return OVER,
                 Gain::Halt(CallStep::Wait) if begun && !self.awaits(Awaited::Head, 0) => {
                     return refuse(TOO_SLOW);
                 }
@@ -527,7 +538,8 @@ impl Conversation {
             self.input.consume(usize::MAX);
             match self.more() {
                 Gain::Came => {}
-                Gain::Halt(CallStep::Wait) if self.is_late() => return OVER,
+                // What comes now is no longer listened to, however much it is.
+                Gain::Halt(CallStep::Wait | CallStep::Again) if self.is_late() => return OVER,
                 Gain::Halt(CallStep::Wait) if !self.awaits(Awaited::Farewell, 0) => return OVER,
                 Gain::Halt(CallStep::Over) => return OVER,
                 Gain::Halt(step) => return Flow::Halt(CallStage::Farewell, step),

@@ -38,7 +38,7 @@ pub(super) struct Watch {
     /// What is too much for the way to the crew.
     ready: VecDeque<Ready>,
     /// Connections with which to go on when others have had their turn.
-    again: VecDeque<u64>,
+    again: BTreeSet<u64>,
     /// When to see again whether memory is waited for.
     press_at: Instant,
     spare: Vec<u8>,
@@ -69,7 +69,7 @@ impl Watch {
             crew,
             watched: WatchedBerths::default(),
             ready: VecDeque::new(),
-            again: VecDeque::new(),
+            again: BTreeSet::new(),
             press_at: moment::now(),
             spare: Vec::new(),
         }
@@ -108,11 +108,13 @@ impl Watch {
 
     /// When to look next, if nothing comes before.
     fn next(&mut self, now: Instant) -> Instant {
+        // Those who send without end keep nobody from a thread that answers.
+        let crew = self.crew.grow(now);
         if !self.again.is_empty() {
             return now;
         }
         let held = (!self.ready.is_empty()).then(|| now + crew::LOOK_EVERY);
-        let crew = self.crew.grow(now).or(held);
+        let crew = crew.or(held);
         let late = self.watched.looks.first().map(|(at, _)| *at);
         let press = self.shared.budget.is_awaited().then_some(self.press_at);
         let times = crew.into_iter().chain(press).chain(late);
@@ -172,18 +174,22 @@ impl Watch {
         let Some(berth) = self.watched.berths.get(&number).map(Arc::clone) else {
             return;
         };
-        let Some(mut conversation) = berth.take() else {
-            // The crew has it, and looks again; or it is gone.
-            if Arc::strong_count(&berth) == HERE {
+        let mut taken = berth.take();
+        // The crew has it, and looks again; or it is gone; or it was put back in this moment.
+        if taken.is_none() && Arc::strong_count(&berth) == HERE {
+            taken = berth.take();
+            if taken.is_none() {
                 self.watched.forget(number, &berth);
             }
+        }
+        let Some(mut conversation) = taken else {
             return;
         };
         conversation.note(may_end);
         let step = conversation.advance(&self.shared, &mut self.spare, Hand::Watch);
         match step {
             CallStep::Wait => {
-                if conversation.is_writing() {
+                if conversation.is_room_new() {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     if let Err(error) = watch(&self.poll, conversation.place(), both, false) {
                         // Its deadline comes in any case.
@@ -196,7 +202,7 @@ impl Watch {
             }
             CallStep::Again => {
                 berth.keep(conversation);
-                self.again.push_back(number);
+                self.again.insert(number);
             }
             CallStep::Crew => {
                 conversation.place().queue();

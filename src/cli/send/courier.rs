@@ -244,7 +244,7 @@ impl Courier {
                 let now = Moment::now();
                 self.note(|record| record.sent(number, key, now.unix_secs()))?;
                 let judged = self.post(number, &body, &part, doubt.is_some());
-                let url = &self.client.url;
+                let url = self.client.url.clone();
                 let (why, after) = match judged {
                     Judgement::Answered(answer) => {
                         tally.add(&answer.tally);
@@ -287,11 +287,10 @@ impl Courier {
                         code,
                         is_untaken,
                     } => {
-                        let why = format!("{url}: {why}");
                         if is_untaken {
                             self.untaken(number, has_part || doubt.is_some())?;
                         }
-                        return Err((why, code));
+                        return Err((format!("{url}: {why}"), code));
                     }
                     Judgement::Later { after, why, is_new } => {
                         if is_new {
