@@ -44,6 +44,8 @@ struct Moored {
     has_news: bool,
     /// When the watching thread looks next, whatever comes.
     looks_at: Option<Instant>,
+    /// The connection is watched for room to write, too.
+    is_room_watched: bool,
 }
 
 /// What came of putting a connection back.
@@ -92,6 +94,12 @@ impl Berth {
     /// Notes when the watching thread looks next; returns when that was before.
     pub(super) fn looks_at(&self, at: Option<Instant>) -> Option<Instant> {
         std::mem::replace(&mut self.lock().looks_at, at)
+    }
+
+    /// Whether the connection is to be watched for room to write from now on, which it stays: asked
+    /// again while there is none, the system would tell at once, and again, of what has come.
+    pub(super) fn is_room_new(&self) -> bool {
+        !std::mem::replace(&mut self.lock().is_room_watched, true)
     }
 
     /// Nothing panics while it holds the lock.

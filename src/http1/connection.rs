@@ -37,8 +37,6 @@ pub(super) struct Conversation {
     stage: CallStage,
     /// The caller was waited for, as its standing says.
     is_awaited: bool,
-    /// Whether it is watched for room to write, too.
-    is_room_watched: bool,
     /// Reads and writes since others had their turn.
     moves: usize,
     /// Behind all: who leaves has the last hand on the socket.
@@ -159,7 +157,6 @@ impl Conversation {
             deadline: now + settings.timeouts.head,
             stage: CallStage::FIRST,
             is_awaited: false,
-            is_room_watched: false,
             moves: 0,
             place,
         }
@@ -188,12 +185,6 @@ impl Conversation {
     /// Whether it waits for its caller to take what is written.
     pub(super) fn is_writing(&self) -> bool {
         matches!(self.stage, CallStage::Writing(_))
-    }
-
-    /// Whether it is to be watched for room to write from now on, which it stays: asked again
-    /// while there is none, the system would tell at once, and again, of what has come besides.
-    pub(super) fn is_room_new(&mut self) -> bool {
-        self.is_writing() && !std::mem::replace(&mut self.is_room_watched, true)
     }
 
     /// Notes how the promise is kept that was made to it.

@@ -189,7 +189,7 @@ impl Watch {
         let step = conversation.advance(&self.shared, &mut self.spare, Hand::Watch);
         match step {
             CallStep::Wait => {
-                if conversation.is_room_new() {
+                if conversation.is_writing() && berth.is_room_new() {
                     let both = Interest::READABLE | Interest::WRITABLE;
                     if let Err(error) = watch(&self.poll, conversation.place(), both, false) {
                         // Its deadline comes in any case.

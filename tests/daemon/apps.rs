@@ -340,8 +340,9 @@ fn two_hundred_apps_cost_what_they_are_used_for() {
     for number in 0..APPS {
         assert_eq!(succeeded(&daemon, &format!("{}/ios", app(number))), 2);
     }
-    // One thread for each that was used, and some for callers.
-    assert!(threads <= threads_of_one + APPS + 8, "{threads}");
+    // One thread for each that was used, another where the first was slow to connect, and some for
+    // callers.
+    assert!(threads <= threads_of_one + 2 * APPS + 8, "{threads}");
     assert_eq!(simulated.notes().len() as u64, 2 * APPS);
 }
 

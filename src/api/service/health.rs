@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use serde::{Serialize, Serializer};
 
 use super::super::lane_state;
-use super::super::stat::{ByLane, LaneState, Sending};
+use super::super::stat::{ByLane, LaneAlarm, LaneState, Sending};
 use super::Service;
 use crate::http1::Phase;
 use crate::http1::reply::{self, RETRY_AFTER_SECS, Reply};
 use crate::lane::Lack;
+use crate::moment::Moment;
 use crate::push::LaneId;
 
 /// How a part of the daemon is.
@@ -135,11 +136,21 @@ pub(super) fn troubled(words: Option<String>) -> PartState {
 
 /// A lane in words.
 fn of_lane(state: &LaneState) -> PartState {
-    if state.state == Sending::Open {
+    let taken_none = state.failing_since.map(|since| {
+        let seconds = Moment::now().unix_secs().saturating_sub(since);
+        format!("the provider has taken nothing for {seconds} s")
+    });
+    let alarm = state.alarm.as_ref().map(|alarm| {
+        let LaneAlarm {
+            reason, percent, ..
+        } = alarm;
+        format!("{percent} of 100 answers are {reason}")
+    });
+    if state.state == Sending::Open && taken_none.is_none() && alarm.is_none() {
         return PartState::Fine;
     }
     let mut words = state.state.word().to_owned();
-    let why = [&state.reason, &state.error];
+    let why = [&state.reason, &state.error, &taken_none, &alarm];
     for why in why.into_iter().flatten() {
         let _ = write!(words, ": {why}"); // memory takes it
     }
@@ -220,5 +231,35 @@ struct ByName<'a>(Vec<(&'a str, &'a str)>);
 impl Serialize for ByName<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_whose_provider_takes_nothing_is_not_well_though_it_is_open() {
+        assert_eq!(of_lane(&LaneState::OPEN), PartState::Fine);
+        let failing = LaneState {
+            failing_since: Some(Moment::now().unix_secs() - 90),
+            ..LaneState::OPEN
+        };
+        let told = of_lane(&failing);
+        assert_eq!(told.mark(), PartState::Troubled(String::new()).mark());
+        let words = "open: the provider has taken nothing for 9";
+        assert!(told.words().starts_with(words), "{told:?}");
+        let refused = LaneState {
+            alarm: Some(LaneAlarm {
+                reason: "BadDeviceToken",
+                percent: 97,
+                since: 1,
+                cause: "a file's name".into(),
+                cure: "look".into(),
+            }),
+            ..LaneState::OPEN
+        };
+        let told = "open: 97 of 100 answers are BadDeviceToken";
+        assert_eq!(of_lane(&refused), PartState::Troubled(told.to_owned()));
     }
 }
