@@ -6,6 +6,7 @@
 //!      door · doorstep      who gets a place, who hears why there is none
 //!      berth                where a connection waits; who has it when
 //!    crew ── a channel, and the threads that answer, or promise to
+//!      lounge               where they sleep
 //!    connection ── head and body in, answer out, each within its deadline: a value
 //!      input                what has come and was not read
 //!      registry · budget    who is there, and what all may have in memory
@@ -41,6 +42,7 @@ mod handler;
 pub mod head;
 mod input;
 pub mod listener;
+mod lounge;
 pub mod query;
 mod registry;
 pub mod reply;

@@ -16,10 +16,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::berth::{Berth, Mooring};
 use super::connection::{CallStep, Conversation, Hand};
 use super::handler::{Promise, Rest};
+use super::lounge::Lounge;
 use super::shared::ListenerShared;
 use crate::count::{self, Seldom};
 use crate::heartbeat::LONGEST_REST;
-use crate::moment;
 
 /// What the listener does to the operating system, replaceable where failures are tried.
 pub struct Hooks {
@@ -69,6 +69,8 @@ pub(super) struct ApiCrew {
     spawn: Box<dyn Fn(Job) -> io::Result<()> + Send>,
     /// Threads that could not be started.
     unborn: Seldom,
+    /// Since when requests wait for them, or since others were called for that.
+    behind_since: Option<Instant>,
 }
 
 /// Some of them, and the way to them.
@@ -81,6 +83,7 @@ struct Squad {
 struct Post {
     shared: Arc<ListenerShared>,
     errands: Receiver<Errand>,
+    lounge: Lounge,
     /// Connections whose promises were kept, with what is left to be done for each.
     kept: Mutex<VecDeque<(Ready, Sender<Errand>, Rest)>>,
     answers_large: bool,
@@ -112,6 +115,7 @@ struct Stead(Arc<Post>);
 impl Stead {
     fn new(post: Arc<Post>) -> Self {
         post.waiting.fetch_add(1, Ordering::Relaxed);
+        post.ring();
         Self(post)
     }
 }
@@ -140,6 +144,7 @@ impl ApiCrew {
             large: Squad::new(shared, true, most),
             spawn,
             unborn: Seldom::default(),
+            behind_since: None,
         };
         let least = crew.small.post.least;
         (0..least).try_for_each(|_| crew.small.hire(&crew.spawn))?;
@@ -148,12 +153,13 @@ impl ApiCrew {
 
     /// Hands a connection to whoever of them is free first; gives it back if too many wait.
     pub(super) fn hand(&self, ready: Ready) -> Result<(), Ready> {
-        let Squad { way, .. } = if ready.conversation.is_large() {
+        let Squad { way, post } = if ready.conversation.is_large() {
             &self.large
         } else {
             &self.small
         };
         let sent = way.try_send(Errand::Call(ready, way.clone()));
+        post.ring();
         match sent.map_err(TrySendError::into_inner) {
             Err(Errand::Call(ready, _)) => Err(ready),
             Ok(()) | Err(Errand::Kept) => Ok(()),
@@ -164,9 +170,16 @@ impl ApiCrew {
     /// when to look again, if they do.
     pub(super) fn grow(&mut self, now: Instant) -> Option<Instant> {
         let mut are_behind = false;
+        let is_late = self
+            .behind_since
+            .is_some_and(|since| since + LOOK_EVERY <= now);
         for squad in [&self.small, &self.large] {
             let ready = squad.way.len();
             are_behind |= ready > 0;
+            if ready > 0 && is_late {
+                // Whoever was to come for them is held up.
+                squad.post.lounge.ring();
+            }
             let more = ready.min(squad.post.lacking());
             let hired = (0..more).try_for_each(|_| squad.hire(&self.spawn));
             if let Err(error) = hired
@@ -179,7 +192,9 @@ impl ApiCrew {
                 );
             }
         }
-        are_behind.then_some(now + LOOK_EVERY)
+        let before = self.behind_since.take().filter(|_| !is_late);
+        self.behind_since = are_behind.then(|| before.unwrap_or(now));
+        self.behind_since.map(|since| since + LOOK_EVERY)
     }
 }
 
@@ -189,6 +204,7 @@ impl Squad {
         let post = Arc::new(Post {
             shared: Arc::clone(shared),
             errands,
+            lounge: Lounge::default(),
             kept: Mutex::default(),
             answers_large,
             least: if answers_large { 0 } else { active },
@@ -212,6 +228,14 @@ impl Squad {
     }
 }
 
+impl Drop for Squad {
+    fn drop(&mut self) {
+        // Gone before those who sleep hear of it.
+        self.way = bounded(0).0;
+        self.post.lounge.ring_for_all();
+    }
+}
+
 impl Post {
     /// What each member does.
     fn serve(self: &Arc<Self>) {
@@ -221,11 +245,15 @@ impl Post {
                 ready.conversation.keep(rest);
                 self.go_on(ready, &way, &mut spare);
             }
-            match moment::receive_within(&self.errands, LONGEST_REST) {
+            match self.lounge.receive(&self.errands, LONGEST_REST) {
                 Ok(Errand::Call(ready, way)) => self.go_on(ready, &way, &mut spare),
                 Ok(Errand::Kept) => {}
                 Err(error) if error.is_timeout() && !self.leaves() => {}
-                Err(_) => return,
+                Err(_) => {
+                    // The last way to here may have been this member's own.
+                    self.lounge.ring_for_all();
+                    return;
+                }
             }
         }
     }
@@ -240,6 +268,7 @@ impl Post {
         if let Some(way) = other {
             // If too much is on the way, somebody comes here for that.
             let _is_sent = way.try_send(Errand::Kept).is_ok();
+            self.ring();
         }
         taken
     }
@@ -255,11 +284,25 @@ impl Post {
         if let Some(bell) = bell {
             // If too much is on the way, somebody comes here for that.
             let _is_sent = bell.try_send(Errand::Kept).is_ok();
+            drop(bell);
+            self.ring();
             // Those who would come may all wait themselves, or have left: the watching thread sees
             // to it that there is one.
             if self.lacking() > 0 {
                 self.shared.doorbell.call(number);
             }
+        }
+    }
+
+    /// Wakes another member if those that are awake have more before them than they will soon have
+    /// done: to wake one costs more than most errands do.
+    fn ring(&self) {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let members = self.members.load(Ordering::Relaxed);
+        let awake = members.saturating_sub(waiting + self.lounge.asleep());
+        let before_each = if self.answers_large { 0 } else { BEFORE_EACH };
+        if self.errands.len() > awake * before_each {
+            self.lounge.ring();
         }
     }
 
@@ -410,6 +453,9 @@ impl Pledge {
 
 /// Connections whose promises were kept with which one goes on before others are called.
 const KEPT_AT_ONCE: usize = 16;
+
+/// Small requests that wait for each member that is awake before another is woken.
+const BEFORE_EACH: usize = 4;
 
 /// Our limit: threads that answer small requests for each processor, and at least; and as many,
 /// while there are any, that answer large ones.
