@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::Failure;
 
@@ -15,8 +16,9 @@ pub(crate) const CALLERS_UNLESS_SET: u32 = 8;
 pub(crate) enum Task {
     /// The bench.
     Measure(Plan),
-    /// Be the simulator, with its files in that directory, until standard input ends.
-    Simulate(PathBuf),
+    /// Be the simulator, with its files in that directory and that time before each answer, until
+    /// standard input ends.
+    Simulate(PathBuf, Duration),
     /// Tell the one test that there is.
     List,
     /// Another test was asked for.
@@ -81,6 +83,7 @@ impl Task {
         if let Ok(pushes) = std::env::var("STERNA_BENCH_PUSHES") {
             plan.pushes = number(&pushes)?;
         }
+        let mut latency = Duration::ZERO;
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -94,7 +97,8 @@ impl Task {
                 "--rows" => plan.rows = value()?,
                 "--against" => plan.against = Some(value()?),
                 "--json" => plan.json = true,
-                "--simulate" => return Ok(Self::Simulate(PathBuf::from(value()?))),
+                "--latency" => latency = Duration::from_millis(u32::from_str(&value()?)?.into()),
+                "--simulate" => return Ok(Self::Simulate(PathBuf::from(value()?), latency)),
                 "--list" => return Ok(Self::List),
                 "--skip" | "--test-threads" | "--format" | "--color" | "--logfile" => {
                     value()?;

@@ -34,7 +34,10 @@
 //! `--against COMMIT` measures the rows of the first table by turns with the daemon of that commit,
 //! which is built for it, and `--json` prints them once more, a line of JSON each.
 //!
-//! `--rows scraping` shows what a push costs while somebody scrapes `/metrics`.
+//! `--rows scraping` shows what a push costs while somebody scrapes `/metrics`, `--rows campaign`
+//! what it takes of time, memory and disk from the first request to the last settlement at a
+//! provider that needs 100 ms for an answer, and `--rows drain` what it costs to send what has
+//! waited, ten times as many each time.
 //!
 //! It is a test as well: it exits 1 if a push was lost, doubled or failed, or if the memory is
 //! more than the formula allows. `cargo test` runs it with few pushes, so that it cannot rot.
@@ -43,6 +46,7 @@ mod against;
 mod arguments;
 mod baseline;
 mod callers;
+mod campaign;
 mod classes;
 #[path = "../../tests/attacks/crowd.rs"]
 mod crowd;
@@ -72,7 +76,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn main() -> ExitCode {
     let done = Task::of(std::env::args().skip(1)).and_then(|task| match task {
         Task::Measure(plan) => measure(&plan),
-        Task::Simulate(directory) => simulator::serve(&directory),
+        Task::Simulate(directory, latency) => simulator::serve(&directory, latency),
         Task::List => Ok(writeln!(std::io::stdout(), "{}: test", arguments::NAME)?),
         Task::Nothing => Ok(()),
     });
@@ -120,6 +124,13 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let scraped = scraping::run(plan)?;
     if !scraped.is_empty() {
         report::scraped(&mut out, &scraped)?;
+    }
+    if let Some(campaign) = campaign::run(plan)? {
+        report::campaign(&mut out, &campaign)?;
+    }
+    let drained = campaign::drain(plan)?;
+    if !drained.is_empty() {
+        report::drained(&mut out, &drained)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::arguments::Plan;
+use super::campaign::{Campaign, Drained};
 use super::classes::Classes;
 use super::crowds::Crowds;
 use super::h2load;
@@ -212,6 +213,57 @@ pub(crate) fn scraped(out: &mut impl Write, rows: &[Scraped]) -> io::Result<()> 
             out,
             "{:30} {pushes:>8} {:>6} {cost:>16.2} {rate:>9.0}",
             row.how_often, row.pages
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints what a campaign took.
+pub(crate) fn campaign(out: &mut impl Write, campaign: &Campaign) -> io::Result<()> {
+    let Campaign {
+        pushes,
+        accepted_in,
+        settled_in,
+        spent,
+        ..
+    } = campaign;
+    let each = |bytes: u64| bytes / u64::from(*pushes);
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let rate = f64::from(*pushes) / settled_in.as_secs_f64();
+    writeln!(
+        out,
+        "\na campaign of {pushes} pushes, 100 a request, answers after 100 ms\n\
+         accepted in {:.1} s, settled in {:.1} s: {rate:.0} a second over {} connections\n\
+         daemon {:.2} µs/push, memory {} MB at most, {} MB after it\n\
+         journal {} bytes/push, push log {} bytes/push",
+        accepted_in.as_secs_f64(),
+        settled_in.as_secs_f64(),
+        campaign.connections,
+        micros(spent.cpu) / f64::from(*pushes),
+        megabytes(campaign.peak),
+        megabytes(campaign.after),
+        each(campaign.journal),
+        each(campaign.log),
+    )
+}
+
+/// Prints what it costs to send what has waited.
+pub(crate) fn drained(out: &mut impl Write, rows: &[Drained]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:20} {:>10} {:>12} {:>10} {:>16}",
+        "waited, then sent", "accepted/s", "bytes/push", "sent/s", "daemon, µs/push"
+    )?;
+    for row in rows {
+        let pushes = f64::from(row.pushes);
+        writeln!(
+            out,
+            "{:20} {:>10.0} {:>12} {:>10.0} {:>16.2}",
+            row.pushes,
+            pushes / row.accepted_in.as_secs_f64(),
+            row.waiting,
+            pushes / row.sent_in.as_secs_f64(),
+            micros(row.spent.cpu) / pushes,
         )?;
     }
     Ok(())

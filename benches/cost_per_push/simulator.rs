@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sterna::push::LaneId;
@@ -56,7 +57,13 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// Starts it; its files go to that directory.
     pub(crate) fn start(directory: &Path) -> Result<Self, Failure> {
+        Self::with_latency(directory, 0)
+    }
+
+    /// The same, with so many milliseconds before each answer.
+    pub(crate) fn with_latency(directory: &Path, millis: u32) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
+            .args(["--latency", &millis.to_string()])
             .arg("--simulate")
             .arg(directory)
             .stdin(Stdio::piped())
@@ -99,9 +106,11 @@ impl Drop for Simulator {
 }
 
 /// What the simulator's process does.
-pub(crate) fn serve(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn serve(directory: &Path, latency: Duration) -> Result<(), Failure> {
     let credentials = Arc::new(Credentials::generate(directory)?);
-    let simulator = simulator::Simulator::start(Options::new(Arc::clone(&credentials)))?;
+    let mut options = Options::new(Arc::clone(&credentials));
+    options.faults.latency = latency;
+    let simulator = simulator::Simulator::start(options)?;
     let addresses = simulator.addresses();
     // The first key is the daemon's; h2load uses the other.
     let [_, key] = &credentials.signing_keys;

@@ -105,6 +105,37 @@ impl Thread {
     }
 }
 
+/// Bytes that a process's threads of that name have handed to the kernel to be written: all that
+/// still live.
+pub(crate) fn written_by(pid: u32, name: &str) -> Result<u64, Failure> {
+    let mut written = 0;
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = entry?.path();
+        if fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
+            written += number_of(&fs::read_to_string(task.join("io"))?, "wchar")?;
+        }
+    }
+    Ok(written)
+}
+
+/// The most bytes of memory that a process has occupied.
+pub(crate) fn peak_memory(pid: u32) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    Ok(number_of(&status, "VmHWM")? << 10)
+}
+
+/// The number behind a name in a file of /proc.
+fn number_of(text: &str, name: &str) -> Result<u64, Failure> {
+    let behind = |line: &str| {
+        line.strip_prefix(name)?
+            .strip_prefix(':')
+            .map(str::to_owned)
+    };
+    let rest = text.lines().find_map(behind);
+    let number = rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| format!("no {name} in /proc").into())
+}
+
 /// User and system time of the children that this process has waited for. Exact to two ticks.
 pub(crate) fn of_children() -> Result<Duration, Failure> {
     let [.., user, system] = times(&fs::read_to_string("/proc/self/stat")?)?;
