@@ -28,6 +28,7 @@ pub(crate) mod prometheus;
 pub(crate) mod simulator;
 pub(crate) mod site;
 pub(crate) mod terminal;
+pub(crate) mod writers;
 
 use std::time::{Duration, Instant};
 

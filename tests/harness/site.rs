@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use super::credentials;
 use super::daemon::Daemon;
 use super::lines::{self, Line};
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, wait_for, writers};
 
 /// A site of its own, removed when dropped.
 pub(crate) struct Site {
@@ -214,13 +214,15 @@ impl Site {
         run(self.command(arguments))
     }
 
-    /// The access log so far.
+    /// The access log so far, with all that was said by now.
     pub(crate) fn access_log(&self) -> Vec<Line> {
+        writers::wait_for(self.directory.path());
         lines::read(&self.path("access.log"))
     }
 
-    /// The error log so far.
+    /// The error log so far, with all that was said by now.
     pub(crate) fn error_log(&self) -> Vec<Line> {
+        writers::wait_for(self.directory.path());
         lines::read(&self.path("error.log"))
     }
 
@@ -232,8 +234,9 @@ impl Site {
         paths.filter(is_segment).collect()
     }
 
-    /// The operator log so far.
+    /// The operator log so far, with all that was said by now.
     pub(crate) fn operator_log(&self) -> String {
+        writers::wait_for(self.directory.path());
         read_text(&self.path("operator.log"))
     }
 }
