@@ -13,11 +13,11 @@ impl Latencies {
         self.0.extend(times);
     }
 
-    /// The time that so many of a hundred stay under.
-    fn percentile(&self, percent: usize) -> Duration {
+    /// The time that so many of a thousand stay under.
+    pub(crate) fn permille(&self, permille: usize) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+        let at = (sorted.len() * permille / 1000).min(sorted.len().saturating_sub(1));
         sorted.get(at).copied().unwrap_or_default()
     }
 }
@@ -25,13 +25,13 @@ impl Latencies {
 /// Requests, median, 99th percentile.
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = |percent| self.percentile(percent).as_secs_f64() * 1e6;
+        let micros = |permille| self.permille(permille).as_secs_f64() * 1e6;
         write!(
             f,
             "{:>8} {:>8.0} {:>8.0}",
             self.0.len(),
-            micros(50),
-            micros(99)
+            micros(500),
+            micros(990)
         )
     }
 }

@@ -22,7 +22,8 @@
 //! soon requests for APNs are answered beside it, how soon those for FCM are refused, and the
 //! memory that the full queue takes beside what the formula of sterna-limits(7) allows.
 //!
-//! Others show what each `journal.sync` costs callers (`--rows journal`), how soon honest ones are
+//! Others show what each `journal.sync` costs callers (`--rows journal`), how soon single requests
+//! are answered that come at a pace (`--rows paced`), how soon honest ones are
 //! answered while thousands hold connections (`--rows crowds`), how soon a transactional push is
 //! with its provider while bulk ones wait (`--rows classes`), and what a push takes of memory while
 //! it waits (`--rows memory`), which is the same in a debug build:
@@ -57,6 +58,7 @@ mod keeping;
 mod latencies;
 mod measure;
 mod memory;
+mod paced;
 mod report;
 mod scraping;
 mod simulator;
@@ -107,6 +109,10 @@ fn measure(plan: &Plan) -> Result<(), Failure> {
     let kept = keeping::run(plan)?;
     if !kept.is_empty() {
         report::kept(&mut out, &kept)?;
+    }
+    let paced = paced::run(plan)?;
+    if !paced.is_empty() {
+        report::paced(&mut out, &paced)?;
     }
     let taken = memory::run(plan)?;
     if !taken.is_empty() {

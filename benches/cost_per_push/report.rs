@@ -12,6 +12,7 @@ use super::h2load;
 use super::keeping::Kept;
 use super::measure::{Row, Sample, by_thread};
 use super::memory::Taken;
+use super::paced::Paced;
 use super::scraping::Scraped;
 use super::stalled::Stalled;
 
@@ -213,6 +214,30 @@ pub(crate) fn scraped(out: &mut impl Write, rows: &[Scraped]) -> io::Result<()> 
             out,
             "{:30} {pushes:>8} {:>6} {cost:>16.2} {rate:>9.0}",
             row.how_often, row.pages
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints how soon requests are answered that come at a pace.
+pub(crate) fn paced(out: &mut impl Write, rows: &[Paced]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:30} {:>8} {:>8} {:>8} {:>9} {:>9} {:>16}",
+        "one push a request, at a pace",
+        "requests",
+        "p50, µs",
+        "p99, µs",
+        "p999, µs",
+        "most, µs",
+        "daemon, µs/push"
+    )?;
+    for Paced { pace, answers, cpu } in rows {
+        let pace = format!("{pace} a second");
+        let [late, most] = [999, 1000].map(|permille| micros(answers.permille(permille)));
+        writeln!(
+            out,
+            "{pace:30} {answers} {late:>9.0} {most:>9.0} {cpu:>16.2}"
         )?;
     }
     Ok(())
