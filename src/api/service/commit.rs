@@ -193,7 +193,8 @@ impl Readied {
         let (service, pushed) = (Arc::clone(&self.service), Arc::clone(&self.numbered.pushed));
         let answer = self.answer.take();
         let tell = |kept| promise.keep(move |head| self.finish(kept, head));
-        service.backlog.accept_then(&pushed, answer.as_ref(), tell);
+        // Whoever finds nobody at the journal writes and syncs for all who have come.
+        while_waiting(|| service.backlog.accept_then(&pushed, answer.as_ref(), tell));
     }
 
     /// Queues it and answers it, if it is kept.
